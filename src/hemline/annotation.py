@@ -1,0 +1,119 @@
+"""One garment of one photo, labelled (Annotation) or predicted (Prediction), and a table of many.
+
+Points are continuous photo coordinates (see geometry.py); visibility is 1 visible, 0 occluded,
+-1 absent. Absent points are (-1, -1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hemline.errors import ShapeError
+from hemline.garments import NUM_KEYPOINTS, check_category
+
+VISIBLE, OCCLUDED, ABSENT = 1, 0, -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Annotation:
+    """The labelled points of one garment.
+
+    Attributes:
+        image_id: the photo's id, e.g. "Images/skirt/0a1b.jpg".
+        category: one of garments.CATEGORIES.
+        keypoints: (24, 2) float64, x and y in photo pixels.
+        visibility: (24,) int8 in {1, 0, -1}.
+        path: where the photo lies; None when unknown.
+    """
+
+    image_id: str
+    category: str
+    keypoints: np.ndarray
+    visibility: np.ndarray
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_category(self.category)
+        if self.keypoints.shape != (NUM_KEYPOINTS, 2) or self.visibility.shape != (NUM_KEYPOINTS,):
+            raise ShapeError(
+                f"{self.image_id}: keypoints {self.keypoints.shape} and visibility {self.visibility.shape}, "
+                f"expected ({NUM_KEYPOINTS}, 2) and ({NUM_KEYPOINTS},)"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """The predicted points of one garment.
+
+    Attributes:
+        image_id: the photo's id.
+        category: one of garments.CATEGORIES.
+        keypoints: (24, 2) float64, photo pixels; NaN outside the category.
+        scores: (24,) float64 in [0, 1]; NaN outside the category; 0 for a point that was filled in
+            without a look at the photo.
+    """
+
+    image_id: str
+    category: str
+    keypoints: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnnotationTable:
+    """Many annotations as columns, in file order.
+
+    Attributes:
+        image_ids: N ids.
+        categories: N category names.
+        points: (N, 24, 3) float64: x, y, visibility in {1, 0, -1}.
+        paths: N photo paths, or empty when the table came without photos.
+    """
+
+    image_ids: tuple[str, ...]
+    categories: tuple[str, ...]
+    points: np.ndarray
+    paths: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        count = len(self.image_ids)
+        if len(self.categories) != count or self.points.shape != (count, NUM_KEYPOINTS, 3):
+            raise ShapeError(
+                f"{count} image ids, {len(self.categories)} categories and points {self.points.shape}: "
+                f"expected points ({count}, {NUM_KEYPOINTS}, 3)"
+            )
+        if self.paths and len(self.paths) != count:
+            raise ShapeError(f"{count} image ids but {len(self.paths)} paths")
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def __getitem__(self, index: int) -> Annotation:
+        return Annotation(
+            self.image_ids[index],
+            self.categories[index],
+            self.points[index, :, :2],
+            self.points[index, :, 2].astype(np.int8),
+            self.paths[index] if self.paths else None,
+        )
+
+    def __iter__(self) -> Iterator[Annotation]:
+        return (self[index] for index in range(len(self)))
+
+    def select(self, rows: Sequence[int]) -> AnnotationTable:
+        """Return the table of these rows, in this order."""
+        return AnnotationTable(
+            tuple(self.image_ids[row] for row in rows),
+            tuple(self.categories[row] for row in rows),
+            self.points[np.asarray(rows, dtype=np.intp)],
+            tuple(self.paths[row] for row in rows) if self.paths else (),
+        )
+
+    def of_categories(self, categories: Iterable[str]) -> AnnotationTable:
+        """Return the rows of these categories, in file order."""
+        wanted = {check_category(name) for name in categories}
+        return self.select([row for row, name in enumerate(self.categories) if name in wanted])

@@ -1,0 +1,5 @@
+"""The command line: verbs only."""
+
+
+def main() -> None:
+    raise SystemExit("not yet")

@@ -1,0 +1,128 @@
+"""Points as maps with one Gaussian peak each.
+
+Two forms share one geometry: `heatmap` has peaks of height 1, for losses that compare values;
+`belief` sums to 1, for a softmax over the map's cells.
+
+Source: Tompson et al. 2014 (arXiv 1406.2984) for the maps; the logarithm of a Gaussian is a parabola,
+so three cells give its vertex exactly (as in DARK, arXiv 1910.06278, without its blur).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_EPSILON = 1e-12
+
+
+class HeatmapCodec:
+    """Encode points as Gaussian maps and decode maps into points.
+
+    Args:
+        size_wh: width and height of the crop, pixels.
+        stride: crop pixels per cell.
+        sigma: standard deviation of the Gaussian in cells.
+        belief: False for peaks of height 1, True for maps that sum to 1 and outputs that are logits.
+    """
+
+    def __init__(self, *, size_wh: tuple[int, int], stride: int, sigma: float = 2.0, belief: bool = False) -> None:
+        self.size_wh = size_wh
+        self.stride = stride
+        self.sigma = sigma
+        self.belief = belief
+        self.map_wh = (size_wh[0] // stride, size_wh[1] // stride)
+
+    def encode(self, keypoints_crop: np.ndarray, visibility: np.ndarray) -> dict[str, np.ndarray]:
+        """Draw one map per point.
+
+        Args:
+            keypoints_crop: (K, 2) float, crop pixels.
+            visibility: (K,); maps of absent points (-1) stay zero.
+        Returns:
+            {"heatmaps": (K, h, w) float32}.
+        """
+        width, height = self.map_wh
+        maps = np.zeros((len(keypoints_crop), height, width), np.float32)
+        present = np.flatnonzero(visibility >= 0)
+        if present.size:
+            centres = keypoints_crop[present] / self.stride - 0.5  # cell index at the point, (P, 2)
+            across = _gaussian(np.arange(width), centres[:, 0], self.sigma)  # (P, w)
+            down = _gaussian(np.arange(height), centres[:, 1], self.sigma)  # (P, h)
+            if self.belief:
+                across /= across.sum(1, keepdims=True)
+                down /= down.sum(1, keepdims=True)
+            maps[present] = down[:, :, None] * across[:, None, :]
+        return {"heatmaps": maps}
+
+    def activate(self, output: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Turn a network's raw output into maps that may be averaged.
+
+        Args:
+            output: {"heatmaps": (B, K, h, w)}: logits when `belief`, map values otherwise.
+        Returns:
+            {"heatmaps": (B, K, h, w) float32, not negative}.
+        """
+        maps = np.asarray(output["heatmaps"], np.float32)
+        if not self.belief:
+            return {"heatmaps": np.maximum(maps, 0)}
+        weights = np.exp(maps - maps.max(axis=(2, 3), keepdims=True))
+        return {"heatmaps": weights / weights.sum(axis=(2, 3), keepdims=True)}
+
+    def unflip(self, activated: dict[str, np.ndarray], permutation: tuple[int, ...]) -> dict[str, np.ndarray]:
+        """Bring the maps of a mirrored crop back to the unmirrored one.
+
+        Args:
+            activated: what `activate` returned for the mirrored crop.
+            permutation: `flip_permutation` of the K points.
+        """
+        return {"heatmaps": activated["heatmaps"][:, list(permutation), :, ::-1]}
+
+    def decode(self, activated: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Find the peak of each map, between the cells.
+
+        Args:
+            activated: {"heatmaps": (B, K, h, w)}, not negative.
+        Returns:
+            keypoints (B, K, 2) float64 in crop pixels, inside the crop, and scores (B, K) in [0, 1]: the
+            height of the peak, for beliefs relative to the height of a perfect one.
+        Edge cases: a constant map gives the centre of the crop and score 0.
+        """
+        maps = activated["heatmaps"]
+        batch, count, height, width = maps.shape
+        flat = maps.reshape(batch * count, height, width)
+        rows, columns = np.divmod(flat.reshape(len(flat), -1).argmax(1), width)
+        peaks = flat[np.arange(len(flat)), rows, columns].astype(np.float64)
+        x = columns + _vertex(flat, rows, columns, axis=1)
+        y = rows + _vertex(flat, rows, columns, axis=0)
+        keypoints = (np.stack([x, y], 1) + 0.5) * self.stride  # (B*K, 2)
+        keypoints = np.clip(keypoints, 0, self.size_wh)
+        constant = peaks <= flat.reshape(len(flat), -1).min(1)
+        keypoints[constant] = np.array(self.size_wh) / 2
+        full = 1 / (2 * np.pi * self.sigma**2) if self.belief else 1.0
+        scores = np.where(constant, 0.0, np.clip(peaks / full, 0, 1))
+        return keypoints.reshape(batch, count, 2), scores.reshape(batch, count)
+
+
+def _gaussian(cells: np.ndarray, centres: np.ndarray, sigma: float) -> np.ndarray:
+    return np.exp(-0.5 * ((cells[None] - centres[:, None]) / sigma) ** 2)
+
+
+def _vertex(maps: np.ndarray, rows: np.ndarray, columns: np.ndarray, *, axis: int) -> np.ndarray:
+    """Fit a parabola to the logarithm of three cells about each peak and return its vertex.
+
+    At the border the three cells lie on one side, so that a peak outside the outermost cell centre is
+    still found. Returns offsets (N,) from the peak cell, at most one cell; 0 where the logarithms do
+    not curve downwards.
+    """
+    length = maps.shape[1 + axis]
+    if length < 3:
+        return np.zeros(len(maps))
+    at = rows if axis == 0 else columns
+    middle = np.clip(at, 1, length - 2)
+    along = middle[:, None] + np.array([-1, 0, 1])  # (N, 3)
+    index = np.arange(len(maps))[:, None]
+    values = maps[index, along, columns[:, None]] if axis == 0 else maps[index, rows[:, None], along]
+    before, centre, after = np.log(np.maximum(values.astype(np.float64), _EPSILON)).T
+    curvature = before - 2 * centre + after
+    curved = curvature < -1e-9
+    offset = np.where(curved, 0.5 * (before - after) / np.where(curved, curvature, -1.0), 0.0)
+    return np.clip(offset + middle - at, -1, 1)

@@ -1,0 +1,86 @@
+"""Every error that hemline raises for a mistake that a user can mend.
+
+HemlineError
+├── DataError      a data file says something that cannot be right (names file, row and column)
+├── ImageError     a photo cannot be read (names the file)
+├── RecipeError    a recipe, or two of its keys together, cannot be used
+├── ShapeError     arrays that should describe the same thing do not
+├── WeightsError   a weights file does not fit the network, or is no weights file
+├── TrainingError  a training run cannot go on (non-finite loss, a run folder that is taken)
+└── MissingExtraError   an optional part of hemline is not installed
+
+The command line prints the message of a HemlineError and exits with 2; anything else is a bug and
+keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+
+class HemlineError(Exception):
+    """Base of all errors that a user can mend."""
+
+
+class DataError(HemlineError):
+    """A data file says something that cannot be right."""
+
+
+class ImageError(HemlineError):
+    """A photo cannot be read."""
+
+
+class RecipeError(HemlineError):
+    """A recipe, or two of its keys together, cannot be used."""
+
+
+class ShapeError(HemlineError):
+    """Arrays that should describe the same thing do not."""
+
+
+class WeightsError(HemlineError):
+    """A weights file does not fit the network, or is no weights file."""
+
+
+class TrainingError(HemlineError):
+    """A training run cannot go on."""
+
+
+class MissingExtraError(HemlineError):
+    """An optional part of hemline is not installed."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
+    """Say that a name is unknown, which one was probably meant, and which ones exist.
+
+    Args:
+        kind: what the name is a name of, e.g. "model".
+        name: what was got.
+        known: the names that exist, in the order to print them.
+    Returns:
+        one sentence for an error message.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(str(name), known, n=1)
+    meant = f" Did you mean '{near[0]}'?" if near else ""
+    return f"unknown {kind} '{name}'.{meant} Known: {', '.join(known)}."
+
+
+def require_extra(module: str, extra: str) -> ModuleType:
+    """Import an optional dependency, or say how to install it.
+
+    Args:
+        module: dotted module name, e.g. "torch".
+        extra: the extra of hemline that brings it, e.g. "train".
+    Raises:
+        MissingExtraError: the module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"this needs the package '{error.name}', which is not installed. Run: pip install 'hemline[{extra}]'"
+        ) from error

@@ -1,0 +1,210 @@
+"""A recipe: one complete TOML file that says how one model is trained.
+
+Every key that exists is a field below, with its default; unknown keys are errors with the nearest
+name. There is no inheritance between recipes.
+"""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from hemline.errors import RecipeError, unknown_name
+from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS
+
+Range = tuple[float, float]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSection(_Section):
+    """[model]: which network."""
+
+    name: str = Field("cpn", description="architecture, see `hemline models`")
+    backbone: str | None = Field(None, description="timm name of the backbone, for architectures that take one")
+    backbone_weights: str = Field("random", description="'random', 'timm' (downloads), or a .safetensors path")
+    options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the architecture")
+
+
+class InputSection(_Section):
+    """[input]: what the network sees."""
+
+    size: int = Field(256, ge=32, description="side of the square crop, pixels")
+
+
+class CodecSection(_Section):
+    """[codec]: how points become targets and outputs become points."""
+
+    name: str = "belief"
+    options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the codec")
+
+
+class LossTerm(_Section):
+    """One entry of loss.terms."""
+
+    name: str
+    weight: float = Field(1.0, gt=0)
+
+
+class LossSection(_Section):
+    """[loss]: what is minimised: the weighted sum of the terms, averaged over the network's stages."""
+
+    terms: tuple[LossTerm, ...] = (LossTerm(name="softmax_cross_entropy"),)
+    ohkm: int = Field(0, ge=0, description="keep the k hardest keypoints of a garment on the last stage; 0 keeps all")
+    occluded_weight: float = Field(1.0, ge=0, description="weight of occluded points; visible ones count 1")
+
+
+class AugmentSection(_Section):
+    """[augment]: random changes of each training crop."""
+
+    flip: float = Field(0.5, ge=0, le=1, description="probability")
+    rotation: float = Field(30.0, ge=0, description="largest angle, degrees")
+    scale: Range = Field((0.75, 1.25), description="zoom, log-uniform")
+    shift: float = Field(0.08, ge=0, description="largest move, share of the crop")
+    brightness: float = Field(0.3, ge=0, lt=1)
+    contrast: float = Field(0.3, ge=0, lt=1)
+    saturation: float = Field(0.3, ge=0, lt=1)
+    hue: float = Field(0.05, ge=0, le=0.5, description="largest turn, share of the colour circle")
+    gray: float = Field(0.05, ge=0, le=1, description="probability of no colour at all")
+    erase: float = Field(0.0, ge=0, le=1, description="probability of a random rectangle painted over")
+
+    @field_validator("scale")
+    @classmethod
+    def _ordered(cls, value: Range) -> Range:
+        if not 0 < value[0] <= value[1]:
+            raise ValueError("needs 0 < smallest <= largest")
+        return value
+
+
+class TrainSection(_Section):
+    """[train]: the loop."""
+
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(16, ge=1, description="photos per step and device")
+    lr: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
+    backbone_lr: float = Field(1.0, ge=0, description="factor on lr for the backbone")
+    weight_decay: float = Field(0.01, ge=0)
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps with a rising rate; cosine after")
+    clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 does not clip")
+    ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights; 0 does not average")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    seed: int = 0
+    validate_every: int = Field(1, ge=1, description="epochs between validations; the last epoch always is")
+    checkpoint_steps: int = Field(0, ge=0, description="steps between checkpoints inside an epoch; 0: epochs only")
+    workers: int = Field(1, ge=0, description="loader processes")
+    accelerator: str = Field("auto", description="Lightning Fabric's accelerator")
+    devices: int | str = Field("auto", description="Lightning Fabric's devices")
+    strategy: str = Field("auto", description="Lightning Fabric's strategy")
+    num_nodes: int = Field(1, ge=1)
+
+
+class PredictSection(_Section):
+    """[predict]: how the trained network is asked."""
+
+    flip: bool = Field(True, description="average with the mirrored crop")
+    batch_size: int = Field(16, ge=1)
+
+
+class Recipe(_Section):
+    """One complete recipe."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    categories: tuple[str, ...] = CATEGORIES
+    model: ModelSection = ModelSection()
+    input: InputSection = InputSection()
+    codec: CodecSection = CodecSection()
+    loss: LossSection = LossSection()
+    augment: AugmentSection = AugmentSection()
+    train: TrainSection = TrainSection()
+    predict: PredictSection = PredictSection()
+
+    @field_validator("categories")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for category in value:
+            if category not in CATEGORY_KEYPOINTS:
+                raise ValueError(unknown_name("category", category, CATEGORIES))
+        if not value or len(set(value)) != len(value):
+            raise ValueError("needs at least one category, each once")
+        return value
+
+
+def read_recipe(path: Path, *, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe file and apply `key=value` overrides.
+
+    Args:
+        path: the TOML file.
+        overrides: e.g. "train.epochs=5"; values are written as in TOML, bare words are strings.
+    Raises:
+        RecipeError: missing file, broken TOML, unknown key or a value out of range; names the key.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not valid TOML: {error}") from error
+    for override in overrides:
+        _apply_override(content, override)
+    return parse_recipe(content, source=str(path))
+
+
+def parse_recipe(content: dict[str, Any], *, source: str = "recipe") -> Recipe:
+    """Validate the content of a recipe; `source` names it in errors."""
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{source}: {_describe(problem)}" for problem in error.errors()]
+        raise RecipeError("\n".join(lines)) from error
+
+
+def _apply_override(content: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise RecipeError(f"--set {override}: expected KEY=VALUE, for example train.epochs=5")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise RecipeError(f"--set {override}: '{section}' is a value, not a section")
+    content[last] = _parse_value(text.strip())
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        pass
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _describe(problem: Any) -> str:
+    """Turn one pydantic problem into one sentence that names the key."""
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        return unknown_name("key", key, _known_keys())
+    if problem["type"] == "missing":
+        return f"the key '{key}' is missing"
+    return f"'{key}': {problem['msg']}, got {problem['input']!r}"
+
+
+def _known_keys() -> list[str]:
+    keys = []
+    for name, field in Recipe.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            keys += [f"{name}.{inner}" for inner in section.model_fields]
+        else:
+            keys.append(name)
+    return keys

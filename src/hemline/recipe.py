@@ -18,6 +18,7 @@ from hemline.errors import RecipeError, unknown_name
 from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS
 
 Range = tuple[float, float]
+Color = tuple[float, float, float]
 
 
 class _Section(BaseModel):
@@ -37,6 +38,8 @@ class InputSection(_Section):
     """[input]: what the network sees."""
 
     size: int = Field(256, ge=32, description="side of the square crop, pixels")
+    mean: Color = Field((0.485, 0.456, 0.406), description="of the RGB channels, on a scale of 0 to 1")
+    std: Color = Field((0.229, 0.224, 0.225), description="of the RGB channels, on a scale of 0 to 1")
 
 
 class CodecSection(_Section):

@@ -1,1 +1,55 @@
+"""Networks by name.
 
+Adding a model: one file here with a `Network`, one line in MODELS, one recipe in recipes/; the contract
+tests in tests/models/ pick it up.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from hemline.errors import RecipeError, unknown_name
+from hemline.models.cpn import CPN
+from hemline.models.network import Network
+
+MODELS: dict[str, Callable[..., Network]] = {
+    "cpn": CPN,
+}
+
+
+def build_model(
+    name: str,
+    *,
+    keypoints: int,
+    limbs: int = 0,
+    backbone: str | None = None,
+    backbone_weights: str = "random",
+    **options: Any,
+) -> Network:
+    """Build a network by name.
+
+    Args:
+        name: a key of MODELS.
+        keypoints: K, the number of keypoints that it predicts.
+        limbs: number of limbs, for networks with part affinity fields.
+        backbone, backbone_weights: see `build_backbone`; only for networks that take a backbone.
+        options: further keyword arguments of the network.
+    Raises:
+        RecipeError: unknown name or option, or a backbone for a network that takes none.
+        WeightsError: the backbone's weights do not fit.
+    """
+    if name not in MODELS:
+        raise RecipeError(unknown_name("model", name, MODELS))
+    accepted = list(inspect.signature(MODELS[name]).parameters) + ["mean", "std"]
+    for option in options:
+        if option not in accepted:
+            raise RecipeError(f"model '{name}': {unknown_name('option', option, accepted)}")
+    if "limbs" in accepted:
+        options["limbs"] = limbs
+    if "backbone" in accepted:
+        options |= {"backbone": backbone, "backbone_weights": backbone_weights}
+    elif backbone is not None:
+        raise RecipeError(f"model '{name}' has no exchangeable backbone; remove model.backbone")
+    return MODELS[name](keypoints=keypoints, **options)

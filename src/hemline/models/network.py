@@ -1,0 +1,74 @@
+"""What every network shares: the input rule, normalisation, and the size check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from hemline.errors import ShapeError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Stages = list[dict[str, Tensor]]
+"""Raw outputs of each supervised stage, the final one last; see `Network`."""
+
+
+class Network(nn.Module):
+    """A keypoint network: photos in, raw outputs of all stages out.
+
+    A subclass builds its layers, sets the two strides, and writes `stages`.
+
+    Outputs by name, for K keypoints and maps of (h, w) = (H, W) / output_stride:
+        heatmaps   (B, K, h, w)   map values, or logits of beliefs: the loss and codec decide
+        background (B, 1, h, w)   the map of "no keypoint here"
+        paf        (B, 2L, h, w)  part affinity fields, x and y of each limb in turn
+        offsets    (B, 2K, h, w)  from cell centre to keypoint, x and y of each keypoint in turn
+        simcc_x    (B, K, W * bins), simcc_y (B, K, H * bins)  logits along each axis
+        coordinates (B, K, 2)     x and y as shares of the crop, 0 to 1
+
+    Args:
+        mean, std: of the RGB channels, on a scale of 0 to 1.
+
+    Attributes:
+        output_stride: input pixels per output cell.
+        size_multiple: input height and width must be multiples of this.
+    """
+
+    output_stride: int
+    size_multiple: int
+
+    def __init__(self, *, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
+
+    def forward(self, images: Tensor) -> Stages:
+        """Run all stages.
+
+        Args:
+            images: (B, 3, H, W) RGB, 0 to 255, any dtype.
+        Returns:
+            one dict of named outputs per stage, the final one last.
+        Raises:
+            ShapeError: H or W is not a multiple of `size_multiple`; names the next size that is.
+        """
+        height, width = images.shape[-2:]
+        if height % self.size_multiple or width % self.size_multiple:
+            fitting = [-(-side // self.size_multiple) * self.size_multiple for side in (height, width)]
+            raise ShapeError(
+                f"{type(self).__name__} needs a height and width that are multiples of {self.size_multiple}, "
+                f"got {height} x {width}; use {fitting[0]} x {fitting[1]}"
+            )
+        return self.stages((images.to(self.mean.dtype) - self.mean) / self.std)
+
+    def stages(self, images: Tensor) -> Stages:
+        """Map normalised images (B, 3, H, W) to the outputs of all stages."""
+        raise NotImplementedError
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """List the parameters that came pretrained, for a learning rate of their own."""
+        backbone = getattr(self, "backbone", None)
+        return list(backbone.parameters()) if backbone is not None else []

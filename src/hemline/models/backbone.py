@@ -49,18 +49,16 @@ def build_backbone(name: str | None, *, weights: str = "random", levels: int = 4
         raise RecipeError("this architecture needs model.backbone, the timm name of a backbone, e.g. 'resnet50'")
     if not timm.is_model(name):
         raise RecipeError(unknown_name("backbone", name, timm.list_models(f"*{name[:6]}*")[:20] or ["resnet50"]))
-    source: dict[str, Any] = {}
-    if weights == "timm":
-        source = {"pretrained": True}
-    elif weights != "random":
-        if not Path(weights).is_file():
-            raise WeightsError(f"model.backbone_weights: no such file '{weights}'; or use 'random' or 'timm'")
-        source = {"pretrained": True, "pretrained_cfg_overlay": {"file": weights, "hf_hub_id": None}}
-        _check_keys(name, Path(weights), options)
+    if weights not in ("random", "timm") and not Path(weights).is_file():
+        raise WeightsError(f"model.backbone_weights: no such file '{weights}'; or use 'random' or 'timm'")
     try:
         count = len(timm.create_model(name, features_only=True, **options).feature_info)
         extractor = timm.create_model(
-            name, features_only=True, out_indices=tuple(range(count))[-levels:], **source, **options
+            name,
+            features_only=True,
+            out_indices=tuple(range(count))[-levels:],
+            pretrained=weights == "timm",
+            **options,
         )
     except (RuntimeError, TypeError, AttributeError) as error:
         raise RecipeError(f"backbone '{name}' cannot be built with {options or 'no options'}: {error}") from error
@@ -70,7 +68,7 @@ def build_backbone(name: str | None, *, weights: str = "random", levels: int = 4
             "model.backbone_weights to a local .safetensors file or to 'random'"
         ) from error
     if weights not in ("random", "timm"):
-        _check_loaded(extractor, Path(weights))
+        _load_weights(extractor, name, Path(weights), options)
     return Backbone(extractor, extractor.feature_info.channels(), extractor.feature_info.reduction())
 
 
@@ -81,42 +79,44 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path}: not a safetensors file ({error})") from error
 
 
-def _check_keys(name: str, path: Path, options: dict[str, Any]) -> None:
-    """Compare a weights file with the whole classifier that timm would build; its head may be missing."""
+def _load_weights(extractor: nn.Module, name: str, path: Path, options: dict[str, Any]) -> None:
+    """Copy a weights file into the extractor, after comparing it with the whole classifier, key by key."""
+    got = _read_weights(path)
     with torch.device("meta"):
         whole = timm.create_model(name, **{key: value for key, value in options.items() if key != "output_stride"})
         trunk = timm.create_model(name, num_classes=0)
-    expected, got = whole.state_dict(), _read_weights(path)
-    head = {key for key in expected if key not in trunk.state_dict()}
-    missing = sorted(key for key in expected if key not in got and key not in head)
-    unexpected = sorted(key for key in got if key not in expected)
-    misshapen = sorted(
-        f"{key} {tuple(got[key].shape)} instead of {tuple(expected[key].shape)}"
-        for key in expected
-        if key in got and key not in head and got[key].shape != expected[key].shape
-    )
-    if missing or unexpected or misshapen:
+    expected = {key: tensor for key, tensor in whole.state_dict().items() if not _is_counter(key)}
+    head = expected.keys() - trunk.state_dict().keys()
+    problems = {
+        "missing": [key for key in expected if key not in got and key not in head],
+        "unexpected": [key for key in got if key not in expected and not _is_counter(key)],
+        "wrong shape": [
+            f"{key} {tuple(got[key].shape)} instead of {tuple(tensor.shape)}"
+            for key, tensor in expected.items()
+            if key in got and key not in head and got[key].shape != tensor.shape
+        ],
+    }
+    if any(problems.values()):
         raise WeightsError(
             f"{path} does not hold the weights of '{name}'. "
-            + "; ".join(
-                f"{title}: {', '.join(keys[:8])}{f' and {len(keys) - 8} more' if len(keys) > 8 else ''}"
-                for title, keys in (("missing", missing), ("unexpected", unexpected), ("wrong shape", misshapen))
-                if keys
-            )
+            + "; ".join(f"{title}: {_shorten(keys)}" for title, keys in problems.items() if keys)
         )
+    stored = {_flat_key(key): tensor for key, tensor in got.items()}
+    with torch.no_grad():
+        for key, tensor in extractor.state_dict().items():
+            if not _is_counter(key):
+                tensor.copy_(stored[_flat_key(key)])
 
 
-def _check_loaded(extractor: nn.Module, path: Path) -> None:
-    """Make sure that every parameter of the extractor now holds a value of the file."""
+def _is_counter(key: str) -> bool:
+    """Tell batch norm's step counters, which no network needs, from weights."""
+    return key.endswith("num_batches_tracked")
 
-    def plain(key: str) -> str:
-        return key.removeprefix("model.").replace(".", "_")
 
-    stored = {plain(key): tensor for key, tensor in _read_weights(path).items()}
-    absent = [
-        key
-        for key, tensor in extractor.state_dict().items()
-        if plain(key) not in stored or not torch.equal(stored[plain(key)].to(tensor.dtype), tensor)
-    ]
-    if absent:
-        raise WeightsError(f"{path}: these weights of the backbone were not loaded: {', '.join(absent[:8])}")
+def _flat_key(key: str) -> str:
+    """Name a tensor alike in timm's classifiers and in its feature extractors, which rename submodules."""
+    return key.removeprefix("model.").replace(".", "_")
+
+
+def _shorten(keys: list[str], count: int = 8) -> str:
+    return ", ".join(keys[:count]) + (f" and {len(keys) - count} more" if len(keys) > count else "")

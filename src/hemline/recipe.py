@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from hemline.errors import RecipeError, unknown_name
+from hemline.files import write_atomic
 from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS
 
 Range = tuple[float, float]
@@ -166,6 +168,11 @@ def parse_recipe(content: dict[str, Any], *, source: str = "recipe") -> Recipe:
     except ValidationError as error:
         lines = [f"{source}: {_describe(problem)}" for problem in error.errors()]
         raise RecipeError("\n".join(lines)) from error
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe with every default filled in, ready to be trained from again."""
+    write_atomic(path, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
 
 
 def _apply_override(content: dict[str, Any], override: str) -> None:

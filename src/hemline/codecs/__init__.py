@@ -7,7 +7,8 @@ Adding a codec: one file here, one line in CODECS, and it is covered by tests/co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -35,15 +36,32 @@ CODECS: dict[str, Callable[..., Codec]] = {
 }
 
 
-def build_codec(name: str, *, size_wh: tuple[int, int], stride: int, **options: Any) -> Codec:
+def build_codec(
+    name: str,
+    *,
+    size_wh: tuple[int, int],
+    stride: int,
+    keypoints: Sequence[int] = (),
+    limbs: Sequence[tuple[int, int]] = (),
+    **options: Any,
+) -> Codec:
     """Build a codec by name.
 
+    Args:
+        name: a key of CODECS.
+        size_wh: width and height of the crop, pixels.
+        stride: crop pixels per cell of the network's output.
+        keypoints: indices into garments.KEYPOINTS of the K channels; for codecs that ask for them.
+        limbs: pairs of positions among the K; for codecs that ask for them.
+        options: further keyword arguments of the codec.
     Raises:
         RecipeError: unknown name or option.
     """
     if name not in CODECS:
         raise RecipeError(unknown_name("codec", name, CODECS))
-    try:
-        return CODECS[name](size_wh=size_wh, stride=stride, **options)
-    except TypeError as error:
-        raise RecipeError(f"codec '{name}': {error}") from error
+    accepted = list(inspect.signature(CODECS[name]).parameters)
+    for option in options:
+        if option not in accepted:
+            raise RecipeError(f"codec '{name}': {unknown_name('option', option, accepted)}")
+    given = {"size_wh": size_wh, "stride": stride, "keypoints": tuple(keypoints), "limbs": tuple(limbs)}
+    return CODECS[name](**{key: value for key, value in given.items() if key in accepted}, **options)

@@ -7,23 +7,29 @@ Pillow reads the header (size, mode, orientation) before anything is decoded; Op
 from __future__ import annotations
 
 import io
+import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
 from hemline.errors import ImageError
+from hemline.files import write_atomic
 
 SUFFIXES: frozenset[str] = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
 MAX_PIXELS = 100_000_000
 """Photos that decode to more pixels than this are refused before they are decoded."""
 
-_ORIENTATION_TAG = 0x0112
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+_PLAIN_FORMATS = {"JPEG", "PNG", "WEBP"}
 _PLAIN_MODES = {"RGB", "L"}
-_PLAIN_FORMATS = {"JPEG", "PNG", "BMP", "WEBP"}
+_ORIENTATION_TAG = 0x0112
+_opening = threading.Lock()
 
 
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -41,7 +47,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ImageError(f"{path}: {error.strerror or error}") from error
+        raise _unreadable(str(path), error) from error
     return decode_image(data, name=str(path), max_pixels=max_pixels)
 
 
@@ -50,22 +56,21 @@ def decode_image(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXE
     if not data:
         raise ImageError(f"{name}: the file is empty")
     try:
-        with Image.open(io.BytesIO(data)) as header:
-            width, height = header.size
-            if width * height > max_pixels:
-                raise ImageError(
-                    f"{name}: {width} x {height} pixels, more than the limit of {max_pixels:,}; make it smaller first"
-                )
-            if header.mode in _PLAIN_MODES and header.format in _PLAIN_FORMATS and _is_complete(data, header.format):
-                orientation = header.getexif().get(_ORIENTATION_TAG, 1)
-                pixels = _decode_plain(data)
-                if pixels is not None and pixels.shape[:2] == (height, width):
-                    return _upright(pixels, orientation)
-            return _to_rgb(ImageOps.exif_transpose(header))
+        header, orientation = _open(io.BytesIO(data))
+        width, height = header.size
+        if width * height > max_pixels:
+            raise ImageError(
+                f"{name}: {width} x {height} pixels, more than the limit of {max_pixels:,}; make it smaller first"
+            )
+        if _is_plain(header) and _is_complete(data, header.format):
+            pixels = _decode_plain(data)
+            if pixels is not None and pixels.shape[:2] == (height, width):
+                return _upright(pixels, orientation)
+        return _upright(_to_rgb(header), orientation)
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever their format libraries do
-        raise ImageError(f"{name}: cannot be read as a photo ({error or type(error).__name__})") from error
+        raise _unreadable(name, error) from error
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -75,20 +80,19 @@ def image_size(path: Path) -> tuple[int, int]:
         ImageError: missing or not a photo.
     """
     try:
-        with Image.open(path) as header:
-            width, height = header.size
-            return (height, width) if header.getexif().get(_ORIENTATION_TAG, 1) >= 5 else (width, height)
+        with path.open("rb") as file:
+            header, orientation = _open(file)
     except Exception as error:
-        raise ImageError(f"{path}: cannot be read as a photo ({error or type(error).__name__})") from error
+        raise _unreadable(str(path), error) from error
+    width, height = header.size
+    return (height, width) if orientation >= 5 else (width, height)
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
     """Write (H, W, 3) uint8 RGB as the format that the suffix names, whole or not at all."""
-    from hemline.files import write_atomic
-
-    ok, encoded = cv2.imencode(path.suffix or ".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-    if not ok:
-        raise ImageError(f"{path}: cannot be written as '{path.suffix}'")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ImageError(f"{path}: cannot be written as '{path.suffix}'; known are {', '.join(sorted(SUFFIXES))}")
+    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
     write_atomic(path, encoded.tobytes())
 
 
@@ -110,9 +114,47 @@ def find_images(places: Iterable[Path]) -> Iterator[Path]:
             raise ImageError(f"{place}: no such file or folder")
 
 
-def _is_complete(data: bytes, image_format: str) -> bool:
+def _open(file: IO[bytes]) -> tuple[Image.Image, int]:
+    """Read a photo's header; return it, undecoded, with its EXIF orientation (1 to 8).
+
+    Pillow's warnings of large sizes and odd EXIF blocks are muted: the first become errors in
+    `decode_image`, the second change nothing. The lock is there because warning filters belong to the
+    whole process.
+    """
+    with _opening, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = Image.open(file, formats=_FORMATS)
+        return header, _orientation(header)
+
+
+def _orientation(header: Image.Image) -> int:
+    if header.format == "TIFF":  # Pillow turns these itself
+        return 1
+    try:
+        # A PNG's own getexif would decode the whole photo in search of an EXIF block behind the pixels.
+        value = Image.Image.getexif(header).get(_ORIENTATION_TAG, 1)
+    except Exception:  # a broken EXIF block says nothing about the pixels
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def _unreadable(name: str, error: Exception) -> ImageError:
+    if isinstance(error, UnidentifiedImageError):
+        return ImageError(f"{name}: not a photo; expected JPEG, PNG, WebP, BMP or TIFF")
+    if isinstance(error, Image.DecompressionBombError):
+        return ImageError(f"{name}: far more pixels than the limit of {MAX_PIXELS:,}; make it smaller first")
+    if isinstance(error, OSError) and error.strerror:
+        return ImageError(f"{name}: {error.strerror}")
+    return ImageError(f"{name}: cannot be read as a photo ({error or type(error).__name__})")
+
+
+def _is_plain(header: Image.Image) -> bool:
+    return header.format in _PLAIN_FORMATS and header.mode in _PLAIN_MODES and "transparency" not in header.info
+
+
+def _is_complete(data: bytes, image_format: str | None) -> bool:
     """Tell a whole JPEG from a cut one: the last scan must be followed by an end marker."""
-    return image_format != "JPEG" or data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+    return image_format != "JPEG" or data.endswith(b"\xff\xd9") or data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
 
 
 def _decode_plain(data: bytes) -> np.ndarray | None:
@@ -132,11 +174,9 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if values.max(initial=0) > 255 else 255.0
-        grey = np.clip(values * (255.0 / top) + 0.5, 0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode.startswith("I"):  # 16-bit grey: the upper byte, which is what decoders keep of 16-bit colour
+        grey = (np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)  # (H, W, 3)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         layered = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered)

@@ -14,7 +14,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from hemline.codecs.coordinates import CoordinateCodec
 from hemline.codecs.heatmap import HeatmapCodec
+from hemline.codecs.paf import PartFieldCodec
+from hemline.codecs.simcc import SimCCCodec
 from hemline.errors import RecipeError, unknown_name
 
 
@@ -33,6 +36,9 @@ class Codec(Protocol):
 CODECS: dict[str, Callable[..., Codec]] = {
     "heatmap": partial(HeatmapCodec, belief=False),
     "belief": partial(HeatmapCodec, belief=True),
+    "paf": PartFieldCodec,
+    "simcc": SimCCCodec,
+    "coordinates": CoordinateCodec,
 }
 
 

@@ -3,15 +3,14 @@
 Two forms share one geometry: `heatmap` has peaks of height 1, for losses that compare values;
 `belief` sums to 1, for a softmax over the map's cells.
 
-Source: Tompson et al. 2014 (arXiv 1406.2984) for the maps; the logarithm of a Gaussian is a parabola,
-so three cells give its vertex exactly (as in DARK, arXiv 1910.06278, without its blur).
+Source: Tompson et al. 2014 (arXiv 1406.2984) for the maps; see `vertex` for the place between the cells.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-_EPSILON = 1e-12
+from hemline.codecs.peak import gaussian, vertex
 
 
 class HeatmapCodec:
@@ -45,8 +44,8 @@ class HeatmapCodec:
         present = np.flatnonzero(visibility >= 0)
         if present.size:
             centres = keypoints_crop[present] / self.stride - 0.5  # cell index at the point, (P, 2)
-            across = _gaussian(np.arange(width), centres[:, 0], self.sigma)  # (P, w)
-            down = _gaussian(np.arange(height), centres[:, 1], self.sigma)  # (P, h)
+            across = gaussian(width, centres[:, 0], self.sigma)  # (P, w)
+            down = gaussian(height, centres[:, 1], self.sigma)  # (P, h)
             if self.belief:
                 across /= across.sum(1, keepdims=True)
                 down /= down.sum(1, keepdims=True)
@@ -90,9 +89,10 @@ class HeatmapCodec:
         batch, count, height, width = maps.shape
         flat = maps.reshape(batch * count, height, width)
         rows, columns = np.divmod(flat.reshape(len(flat), -1).argmax(1), width)
-        peaks = flat[np.arange(len(flat)), rows, columns].astype(np.float64)
-        x = columns + _vertex(flat, rows, columns, axis=1)
-        y = rows + _vertex(flat, rows, columns, axis=0)
+        each = np.arange(len(flat))
+        peaks = flat[each, rows, columns].astype(np.float64)
+        x = vertex(flat[each, rows], columns)
+        y = vertex(flat[each, :, columns], rows)
         keypoints = (np.stack([x, y], 1) + 0.5) * self.stride  # (B*K, 2)
         keypoints = np.clip(keypoints, 0, self.size_wh)
         constant = peaks <= flat.reshape(len(flat), -1).min(1)
@@ -100,29 +100,3 @@ class HeatmapCodec:
         full = 1 / (2 * np.pi * self.sigma**2) if self.belief else 1.0
         scores = np.where(constant, 0.0, np.clip(peaks / full, 0, 1))
         return keypoints.reshape(batch, count, 2), scores.reshape(batch, count)
-
-
-def _gaussian(cells: np.ndarray, centres: np.ndarray, sigma: float) -> np.ndarray:
-    return np.exp(-0.5 * ((cells[None] - centres[:, None]) / sigma) ** 2)
-
-
-def _vertex(maps: np.ndarray, rows: np.ndarray, columns: np.ndarray, *, axis: int) -> np.ndarray:
-    """Fit a parabola to the logarithm of three cells about each peak and return its vertex.
-
-    At the border the three cells lie on one side, so that a peak outside the outermost cell centre is
-    still found. Returns offsets (N,) from the peak cell, at most one cell; 0 where the logarithms do
-    not curve downwards.
-    """
-    length = maps.shape[1 + axis]
-    if length < 3:
-        return np.zeros(len(maps))
-    at = rows if axis == 0 else columns
-    middle = np.clip(at, 1, length - 2)
-    along = middle[:, None] + np.array([-1, 0, 1])  # (N, 3)
-    index = np.arange(len(maps))[:, None]
-    values = maps[index, along, columns[:, None]] if axis == 0 else maps[index, rows[:, None], along]
-    before, centre, after = np.log(np.maximum(values.astype(np.float64), _EPSILON)).T
-    curvature = before - 2 * centre + after
-    curved = curvature < -1e-9
-    offset = np.where(curved, 0.5 * (before - after) / np.where(curved, curvature, -1.0), 0.0)
-    return np.clip(offset + middle - at, -1, 1)

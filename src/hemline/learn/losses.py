@@ -1,9 +1,10 @@
 """Losses: how far one stage's output is from its target, point by point.
 
-Every loss is a function (output, target, weight) -> (values, weights), both (B, N): N is K for keypoints or
-L for limbs. A value whose weight is 0 gets no gradient. `total_loss` sums them up.
+Every loss is a function (output, target, weight) -> (values, weights), both (B, N): N is K for keypoints, L for
+limbs, or 1 for the whole map. A value whose weight is 0 gets no gradient. `total_loss` sums them up.
 
-Adding a loss: one function, one line in LOSSES, one hand-computed table in tests/learn/test_losses.py.
+Adding a loss: one function, one line in each of the three tables below, and a hand-computed table in
+tests/learn/.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from hemline.errors import RecipeError, unknown_name
+from hemline.errors import RecipeError, ShapeError, unknown_name
 
 Output = dict[str, Tensor]
 Loss = Callable[[Output, Output, Tensor], tuple[Tensor, Tensor]]
@@ -54,19 +56,103 @@ def softmax_cross_entropy(output: Output, target: Output, weight: Tensor) -> tup
         values (B, K) in nats, and the weights.
     """
     logits, belief = _paired("heatmaps", output, target)
-    log_probability = logits.flatten(2).log_softmax(2)  # (B, K, h*w)
-    belief = belief.flatten(2)  # (B, K, h*w)
-    return (torch.xlogy(belief, belief) - belief * log_probability).sum(2), weight
+    return _divergence(logits.flatten(2), belief.flatten(2)), weight
+
+
+def background_mse(output: Output, target: Output, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Measure the squared error of the map of "no keypoint here", relative to the energy of what it lacks.
+
+    Its target is 1 minus the highest of the keypoints' maps. A map of ones costs 1, as an all-zero map of a
+    keypoint does.
+
+    Args:
+        output: {"background": (B, 1, h, w)}.
+        target: {"heatmaps": (B, K, h, w)} with peaks of height 1; zero maps for absent points.
+        weight: (B, K).
+    Returns:
+        values (B, 1), and weights (B, 1): 1 for a garment with any weighted point.
+    """
+    predicted, foreground = _precise(output["background"]), _precise(target["heatmaps"]).amax(1, keepdim=True)
+    error = (predicted + foreground - 1).square().sum((2, 3))  # (B, 1)
+    energy = foreground.square().sum((2, 3)).clamp_min(1e-6)
+    return error / energy, (weight > 0).any(1, keepdim=True).to(weight.dtype)
+
+
+def paf_mse(output: Output, target: Output, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Measure the squared error of each part affinity field, relative to the energy of the target field.
+
+    Args:
+        output: {"paf": (B, 2L, h, w) or (B, L, h, w)}.
+        target: {"paf": as the output, "limb_weight": (B, L)}, see `PartFieldCodec`.
+        weight: (B, K), not used: a limb counts where the codec drew it.
+    Returns:
+        values (B, L) and the limbs' weights (B, L).
+    Source: Cao et al. 2016 (arXiv 1611.08050). Differs: an all-zero field costs 1, see `heatmap_mse`.
+    """
+    predicted, truth = _paired("paf", output, target)
+    limbs = target["limb_weight"].shape[1]
+    error = (predicted - truth).square().unflatten(1, (limbs, -1)).sum((2, 3, 4))  # (B, L)
+    energy = truth.square().unflatten(1, (limbs, -1)).sum((2, 3, 4)).clamp_min(1e-6)  # (B, L)
+    return error / energy, target["limb_weight"].to(weight.dtype)
+
+
+def simcc_kl(output: Output, target: Output, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Measure the Kullback-Leibler divergence of the beliefs along x and along y, added up.
+
+    Args:
+        output: {"simcc_x": (B, K, W * bins), "simcc_y": (B, K, H * bins)}, logits.
+        target: the same, beliefs that sum to 1; zero for absent points.
+        weight: (B, K).
+    Returns:
+        values (B, K) in nats, and the weights.
+    Source: SimCC (arXiv 2107.03332). Differs: no temperature.
+    """
+    return _divergence(*_paired("simcc_x", output, target)) + _divergence(*_paired("simcc_y", output, target)), weight
+
+
+def coordinate_l1(output: Output, target: Output, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Measure the distance along x plus that along y, smooth below 1 % of the crop.
+
+    Unlike a squared distance it pulls as hard on small errors as on gross ones, so that it does not settle
+    for the mean layout.
+
+    Args:
+        output: {"coordinates": (B, K, 2)}, shares of the crop.
+        target: the same.
+        weight: (B, K).
+    Returns:
+        values (B, K) in shares of the crop, and the weights.
+    """
+    predicted, truth = _paired("coordinates", output, target)
+    return F.smooth_l1_loss(predicted, truth, beta=0.01, reduction="none").sum(2), weight
 
 
 LOSSES: dict[str, Loss] = {
     "heatmap_mse": heatmap_mse,
     "softmax_cross_entropy": softmax_cross_entropy,
+    "background_mse": background_mse,
+    "paf_mse": paf_mse,
+    "simcc_kl": simcc_kl,
+    "coordinate_l1": coordinate_l1,
 }
 
+LOSS_OUTPUT: dict[str, str] = {
+    "heatmap_mse": "heatmaps",
+    "softmax_cross_entropy": "heatmaps",
+    "background_mse": "background",
+    "paf_mse": "paf",
+    "simcc_kl": "simcc_x",
+    "coordinate_l1": "coordinates",
+}
+"""The named output of a stage that each loss judges; stages without it are left out."""
+
 LOSS_CODECS: dict[str, tuple[str, ...]] = {
-    "heatmap_mse": ("heatmap",),
+    "heatmap_mse": ("heatmap", "paf"),
     "softmax_cross_entropy": ("belief",),
+    "background_mse": ("heatmap", "paf"),
+    "paf_mse": ("paf",),
+    "simcc_kl": ("simcc",),
+    "coordinate_l1": ("coordinates",),
 }
 """The codecs whose targets each loss is made for."""
 
@@ -107,33 +193,59 @@ def hardest(values: Tensor, weights: Tensor, *, count: int) -> Tensor:
 def total_loss(
     stages: Sequence[Output], target: Output, weight: Tensor, *, terms: Sequence[tuple[str, float]], ohkm: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Sum the weighted terms and average them over the stages.
+    """Sum the weighted terms, each averaged over the stages that have its output.
 
     Args:
         stages: raw outputs of each stage, the final one last.
         target: what the codec encoded, batched.
         weight: (B, K): 1 for visible points, the recipe's weight for occluded ones, 0 for absent ones.
         terms: names of LOSSES and their weights.
-        ohkm: keep this many keypoints per garment on the final stage; 0 keeps all.
+        ohkm: keep this many keypoints per garment on each term's final stage; 0 keeps all.
     Returns:
         the loss (), averaged over the weighted points of the batch, and each garment's share (B,), detached.
+    Raises:
+        RecipeError: a term whose output no stage has.
     Edge cases: a batch without any weighted point has loss 0 and no gradient.
     """
     loss = weight.new_zeros(())
     shares = weight.new_zeros(len(weight))
-    for number, output in enumerate(stages, start=1):
-        for name, factor in terms:
+    for name, factor in terms:
+        judged = [output for output in stages if LOSS_OUTPUT[name] in output]
+        if not judged:
+            raise RecipeError(
+                f"loss '{name}' judges the output '{LOSS_OUTPUT[name]}', which this network does not have; "
+                f"it has {', '.join(dict.fromkeys(key for output in stages for key in output))}"
+            )
+        for number, output in enumerate(judged, start=1):
             values, weights = LOSSES[name](output, target, weight)
-            if ohkm and number == len(stages) and values.shape == weight.shape:
+            if ohkm and number == len(judged) and values.shape == weight.shape:
                 weights = hardest(values, weights, count=ohkm)
             # A masked value may be infinite; 0 * inf must not reach the sum.
             weighted = torch.where(weights > 0, values * weights, 0.0)
-            scale = factor / len(stages) / weights.sum().clamp_min(1e-6)
+            scale = factor / len(judged) / weights.sum().clamp_min(1e-6)
             loss = loss + weighted.sum() * scale
             shares = shares + weighted.detach().sum(1) * scale
     return loss, shares
 
 
 def _paired(name: str, output: Output, target: Output) -> tuple[Tensor, Tensor]:
-    """Take one named output and its target in float32, whatever the network's precision."""
-    return output[name].float(), target[name].float()
+    """Take one named output and its target in float32 or finer, whatever the network's precision.
+
+    Raises:
+        ShapeError: they differ in shape, because options of the network and of the codec do not agree.
+    """
+    if output[name].shape != target[name].shape:
+        raise ShapeError(
+            f"the network's output '{name}' is {tuple(output[name].shape)}, the codec's target is "
+            f"{tuple(target[name].shape)}; make model.options and codec.options agree"
+        )
+    return _precise(output[name]), _precise(target[name])
+
+
+def _precise(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def _divergence(logits: Tensor, belief: Tensor) -> Tensor:
+    """Return the Kullback-Leibler divergence (B, K) of softmax(logits) from a belief, both (B, K, cells)."""
+    return (torch.xlogy(belief, belief) - belief * logits.log_softmax(2)).sum(2)

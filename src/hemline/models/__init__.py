@@ -24,6 +24,7 @@ def build_model(
     *,
     keypoints: int,
     limbs: int = 0,
+    size: int = 256,
     backbone: str | None = None,
     backbone_weights: str = "random",
     **options: Any,
@@ -34,6 +35,7 @@ def build_model(
         name: a key of MODELS.
         keypoints: K, the number of keypoints that it predicts.
         limbs: number of limbs, for networks with part affinity fields.
+        size: side of the square input, for networks with layers that depend on it.
         backbone, backbone_weights: see `build_backbone`; only for networks that take a backbone.
         options: further keyword arguments of the network.
     Raises:
@@ -46,8 +48,7 @@ def build_model(
     for option in options:
         if option not in accepted:
             raise RecipeError(f"model '{name}': {unknown_name('option', option, accepted)}")
-    if "limbs" in accepted:
-        options["limbs"] = limbs
+    options |= {key: value for key, value in {"limbs": limbs, "size": size}.items() if key in accepted}
     if "backbone" in accepted:
         options |= {"backbone": backbone, "backbone_weights": backbone_weights}
     elif backbone is not None:

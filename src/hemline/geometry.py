@@ -88,7 +88,7 @@ def warp(image: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int], *, pad
         (height, width, 3) or (height, width) uint8.
     """
     zoom = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    reduce = int(1 / zoom) if zoom > 0 else 1
+    reduce = int(1 / zoom + 1e-6) if zoom > 0 else 1  # 1 / zoom of an exact eighth may be 7.999...
     height, width = image.shape[:2]
     reduce = min(reduce, height, width)
     if reduce >= 2:

@@ -62,6 +62,13 @@ class Prediction:
     keypoints: np.ndarray
     scores: np.ndarray
 
+    @property
+    def points(self) -> np.ndarray:
+        """Return (24, 3) as in AnnotationTable: the category's points as visible, the others as absent."""
+        predicted = np.isfinite(self.scores)[:, None]  # (24, 1)
+        visible = np.column_stack([self.keypoints, np.full(len(self.scores), VISIBLE)])  # (24, 3)
+        return np.where(predicted, visible, float(ABSENT))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotationTable:

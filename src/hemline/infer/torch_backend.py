@@ -1,0 +1,104 @@
+"""A trained network as the Predictor's `run` function, with PyTorch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hemline.errors import HemlineError, WeightsError
+from hemline.infer.predictor import Predictor, Run
+from hemline.infer.schema import Schema
+from hemline.learn.checkpoint import load_strictly, read_weights
+from hemline.models import build_model
+
+Autocast = Callable[[], contextlib.AbstractContextManager[Any]]
+
+WEIGHTS = ("best.safetensors", "last.safetensors")
+"""What a run folder is searched for, in this order."""
+
+
+def load_predictor(
+    path: Path, *, device: str = "auto", flip: bool | None = None, batch_size: int | None = None
+) -> Predictor:
+    """Load a trained network for prediction.
+
+    Args:
+        path: a run folder, of which the best weights are taken, else the last; or a weights file.
+        device: "auto" for a GPU where there is one, or PyTorch's name of a device.
+        flip: average with the mirrored crop; None does as the recipe says.
+        batch_size: photos per step of the network; None does as the recipe says.
+    Raises:
+        WeightsError: no such folder or file, no weights in it, or weights that do not fit.
+        HemlineError: a device that cannot be used.
+    """
+    weights = find_weights(path)
+    tensors, description = read_weights(weights)
+    schema = Schema.from_json(description["schema"], source=str(weights))
+    model = build_model(**schema.model)
+    load_strictly(model, tensors, source=str(weights))
+    if batch_size is None:
+        batch_size = description["recipe"]["predict"]["batch_size"]
+    run = torch_runner(model, device=choose_device(device))
+    return Predictor(run, schema, flip=flip, batch_size=batch_size)
+
+
+def torch_runner(model: nn.Module, *, device: torch.device, autocast: Autocast = contextlib.nullcontext) -> Run:
+    """Make the function that a Predictor calls.
+
+    Args:
+        model: a `models.network.Network`, moved to `device`; each call leaves it in the mode in which it was.
+        device: where to run it.
+        autocast: makes the context in which it runs, for mixed precision.
+    Returns:
+        (B, 3, S, S) uint8 to the outputs of the final stage, float32.
+    """
+    model.to(device, memory_format=torch.channels_last)
+
+    def run(crops: np.ndarray) -> dict[str, np.ndarray]:
+        training = model.training
+        model.eval()
+        try:
+            with torch.inference_mode(), autocast():
+                final = model(torch.from_numpy(crops).to(device))[-1]
+        finally:
+            model.train(training)
+        return {name: values.float().cpu().numpy() for name, values in final.items()}
+
+    return run
+
+
+def find_weights(path: Path) -> Path:
+    """Find the weights file that a run folder or a file name means.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    if path.is_dir():
+        for name in WEIGHTS:
+            if (path / name).is_file():
+                return path / name
+        raise WeightsError(f"{path}: no {' or '.join(WEIGHTS)} in this folder; is it a run folder of `hemline train`?")
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such run folder or weights file")
+    return path
+
+
+def choose_device(name: str) -> torch.device:
+    """Choose a device by PyTorch's name; "auto" takes a GPU where there is one.
+
+    Raises:
+        HemlineError: unknown, or not on this machine.
+    """
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # PyTorch raises either for a device that is not there
+        reason = str(error).splitlines()[0]
+        raise HemlineError(f"device '{name}' cannot be used ({reason}); use auto, cpu or cuda") from error

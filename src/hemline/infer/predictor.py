@@ -8,7 +8,7 @@ import numpy as np
 
 from hemline.annotation import Prediction
 from hemline.errors import DataError
-from hemline.garments import CATEGORY_KEYPOINTS, NUM_KEYPOINTS, flip_permutation
+from hemline.garments import CATEGORY_KEYPOINTS, flip_permutation
 from hemline.geometry import apply_affine, crop_affine, invert_affine, photo_box, warp
 from hemline.infer.schema import Schema
 
@@ -104,12 +104,8 @@ class Predictor:
             DataError: a category that the network was not trained for.
         """
         self.check_category(category)
-        keypoints = np.full((NUM_KEYPOINTS, 2), np.nan)
-        scores = np.full(NUM_KEYPOINTS, np.nan)
-        for index in CATEGORY_KEYPOINTS[category]:
-            keypoints[index] = np.multiply(self.schema.layouts[category][index], size_wh)
-            scores[index] = 0.0
-        return Prediction(image_id, category, keypoints, scores)
+        shares = np.array([share or (np.nan, np.nan) for share in self.schema.layouts[category]])  # (24, 2)
+        return Prediction(image_id, category, shares * size_wh, np.where(np.isnan(shares[:, 0]), np.nan, 0.0))
 
     def check_category(self, category: str) -> None:
         """Make sure that the network knows a category.
@@ -117,8 +113,8 @@ class Predictor:
         Raises:
             DataError: it does not; lists those that it knows.
         """
-        if category not in self.schema.categories:
-            raise DataError(f"this network was trained for {', '.join(self.schema.categories)}, not for '{category}'")
+        if category not in self.schema.layouts:
+            raise DataError(f"this network was trained for {', '.join(self.schema.layouts)}, not for '{category}'")
 
     def _activate(self, crops: np.ndarray) -> dict[str, np.ndarray]:
         batch = np.ascontiguousarray(crops).transpose(0, 3, 1, 2)  # (B, S, S, 3) -> (B, 3, S, S)

@@ -58,7 +58,7 @@ def torch_runner(model: nn.Module, *, device: torch.device, autocast: Autocast =
     Returns:
         (B, 3, S, S) uint8 to the outputs of the final stage, float32.
     """
-    model.to(device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)
 
     def run(crops: np.ndarray) -> dict[str, np.ndarray]:
         training = model.training

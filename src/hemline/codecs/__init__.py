@@ -8,6 +8,7 @@ Adding a codec: one file here, one line in CODECS, and it is covered by tests/co
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -61,13 +62,27 @@ def build_codec(
         limbs: pairs of positions among the K; for codecs that ask for them.
         options: further keyword arguments of the codec.
     Raises:
-        RecipeError: unknown name or option.
+        RecipeError: unknown name or option, or a value that the option cannot take.
     """
     if name not in CODECS:
         raise RecipeError(unknown_name("codec", name, CODECS))
-    accepted = list(inspect.signature(CODECS[name]).parameters)
-    for option in options:
-        if option not in accepted:
-            raise RecipeError(f"codec '{name}': {unknown_name('option', option, accepted)}")
     given = {"size_wh": size_wh, "stride": stride, "keypoints": tuple(keypoints), "limbs": tuple(limbs)}
-    return CODECS[name](**{key: value for key, value in given.items() if key in accepted}, **options)
+    parameters = inspect.signature(CODECS[name]).parameters
+    defaults = {key: parameter.default for key, parameter in parameters.items() if key not in given}
+    for option, value in options.items():
+        if option not in defaults:
+            raise RecipeError(f"codec '{name}': {unknown_name('option', option, defaults)}")
+        _check_option(f"codec '{name}': option '{option}'", value, defaults[option])
+    return CODECS[name](**{key: value for key, value in given.items() if key in parameters}, **options)
+
+
+def _check_option(what: str, value: object, default: object) -> None:
+    """Raise a RecipeError unless a value is of its default's kind; numbers must be above 0."""
+    if isinstance(default, bool):
+        fits, kind = isinstance(value, bool), "true or false"
+    else:
+        whole = isinstance(default, int)
+        kind = "a whole number above 0" if whole else "a number above 0"
+        fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    if not fits:
+        raise RecipeError(f"{what} must be {kind}, got {value!r}")

@@ -53,6 +53,9 @@ class CoordinateCodec:
         Returns:
             keypoints (B, K, 2) float64 in crop pixels, inside the crop, and scores (B, K), all 1: a regression
             does not say how sure it is.
+        Edge cases: a point that is not finite gives the centre of the crop and score 0.
         """
-        shares = np.clip(activated["coordinates"].astype(np.float64), 0, 1)
-        return shares * np.array(self.size_wh), np.ones(shares.shape[:2])
+        shares = activated["coordinates"].astype(np.float64)
+        finite: np.ndarray = np.all(np.isfinite(shares), axis=-1)  # (B, K)
+        shares = np.where(finite[..., None], np.clip(shares, 0, 1), 0.5)
+        return shares * np.array(self.size_wh), finite.astype(np.float64)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hemline.codecs.peak import gaussian, vertex
+from hemline.codecs.peak import gaussian, softmax, vertex
 
 
 class HeatmapCodec:
@@ -59,12 +59,12 @@ class HeatmapCodec:
             output: {"heatmaps": (B, K, h, w)}: logits when `belief`, map values otherwise.
         Returns:
             {"heatmaps": (B, K, h, w) float32, not negative}.
+        Edge cases: NaN and infinite map values become 0; logits, see `softmax`.
         """
         maps = np.asarray(output["heatmaps"], np.float32)
-        if not self.belief:
-            return {"heatmaps": np.maximum(maps, 0)}
-        weights = np.exp(maps - maps.max(axis=(2, 3), keepdims=True))
-        return {"heatmaps": weights / weights.sum(axis=(2, 3), keepdims=True)}
+        if self.belief:
+            return {"heatmaps": softmax(maps, axis=(2, 3))}
+        return {"heatmaps": np.maximum(np.nan_to_num(maps, nan=0, posinf=0, neginf=0), 0)}
 
     def unflip(self, activated: dict[str, np.ndarray], permutation: tuple[int, ...]) -> dict[str, np.ndarray]:
         """Bring the maps of a mirrored crop back to the unmirrored one.

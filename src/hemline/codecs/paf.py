@@ -77,5 +77,5 @@ class PartFieldCodec(HeatmapCodec):
             aside = np.abs(x * unit_y - y * unit_x)  # (D, h, w)
             bands[drawn] = (along >= 0) & (along <= lengths[drawn, None, None]) & (aside <= self.width)
         fields = bands if self.magnitude else (vectors[:, :, None, None] * bands[:, None]).reshape(-1, height, width)
-        weight = bands.any((1, 2)).astype(np.float32)  # (L,)
+        weight: np.ndarray = np.any(bands, axis=(1, 2)).astype(np.float32)  # (L,)
         return super().encode(keypoints_crop, visibility) | {"paf": fields, "limb_weight": weight}

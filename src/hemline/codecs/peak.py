@@ -1,4 +1,4 @@
-"""Gaussian profiles, and the place of their peak between the cells."""
+"""Gaussian profiles, beliefs, and the place of a peak between the cells."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ def gaussian(length: int, centres: np.ndarray, sigma: float) -> np.ndarray:
         (N, length) float64.
     """
     return np.exp(-0.5 * ((np.arange(length)[None] - centres[:, None]) / sigma) ** 2)
+
+
+def softmax(logits: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
+    """Turn logits into beliefs that sum to 1 along `axis`.
+
+    Edge cases: logits with NaN or infinity among them say nothing, so that their beliefs are all equal; minus
+    infinity alone is a belief of 0.
+    """
+    logits = np.where(np.isfinite(logits.max(axis=axis, keepdims=True)), logits, 0)
+    weights = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    return weights / weights.sum(axis=axis, keepdims=True)
 
 
 def vertex(profiles: np.ndarray, peaks: np.ndarray) -> np.ndarray:

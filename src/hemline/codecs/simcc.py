@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hemline.codecs.peak import gaussian, vertex
+from hemline.codecs.peak import gaussian, softmax, vertex
 
 
 class SimCCCodec:
@@ -34,12 +34,13 @@ class SimCCCodec:
         Returns:
             {"simcc_x": (K, width * bins), "simcc_y": (K, height * bins)} float32; each row sums to 1.
         """
-        centres = keypoints_crop * self.bins - 0.5  # bin index at the point, (K, 2)
+        present = visibility[:, None] >= 0
+        centres = np.where(present, keypoints_crop * self.bins - 0.5, 0)  # bin index at the point, (K, 2)
         target = {}
         for axis, name in enumerate(("simcc_x", "simcc_y")):
             beliefs = gaussian(self.size_wh[axis] * self.bins, centres[:, axis], self.sigma)  # (K, bins)
             beliefs /= beliefs.sum(1, keepdims=True)
-            target[name] = np.where(visibility[:, None] >= 0, beliefs, 0).astype(np.float32)
+            target[name] = np.where(present, beliefs, 0).astype(np.float32)
         return target
 
     def activate(self, output: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -49,8 +50,9 @@ class SimCCCodec:
             output: {"simcc_x": (B, K, width * bins), "simcc_y": (B, K, height * bins)}.
         Returns:
             the same, float32, each row summing to 1.
+        Edge cases: see `softmax`.
         """
-        return {name: _softmax(np.asarray(output[name], np.float32)) for name in ("simcc_x", "simcc_y")}
+        return {name: softmax(np.asarray(output[name], np.float32), axis=-1) for name in ("simcc_x", "simcc_y")}
 
     def unflip(self, activated: dict[str, np.ndarray], permutation: tuple[int, ...]) -> dict[str, np.ndarray]:
         """Bring the beliefs of a mirrored crop back to the unmirrored one.
@@ -88,8 +90,3 @@ class SimCCCodec:
         places[constant] = length / self.bins / 2
         heights[constant] = 0
         return places.reshape(batch, count), heights.reshape(batch, count)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return weights / weights.sum(axis=-1, keepdims=True)

@@ -1,0 +1,164 @@
+"""Gaussian maps: hand-computed cells, and where their peaks are found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hemline.codecs.heatmap import HeatmapCodec
+
+SIZE_WH = (64, 48)
+BOTH = pytest.mark.parametrize("belief", [False, True])
+
+
+def decode_target(codec: HeatmapCodec, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    target = codec.encode(points, np.ones(len(points)))["heatmaps"]
+    output = np.log(np.maximum(target, 1e-30)) if codec.belief else target
+    keypoints, scores = codec.decode(codec.activate({"heatmaps": output[None]}))
+    return keypoints[0], scores[0]
+
+
+def test_cells_by_hand() -> None:
+    # Stride 4: the point (10, 6) is the centre of cell column 2, row 1. Sigma of one cell.
+    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, sigma=1)
+    heatmap = codec.encode(np.array([[10.0, 6.0]]), np.ones(1))["heatmaps"][0]
+    assert heatmap.shape == (12, 16)
+    assert heatmap[1, 2] == 1
+    assert heatmap[1, 3] == heatmap[1, 1] == heatmap[0, 2] == pytest.approx(0.60653, abs=1e-5)  # exp(-1 / 2)
+    assert heatmap[2, 3] == pytest.approx(0.36788, abs=1e-5)  # exp(-2 / 2)
+    assert heatmap[3, 2] == pytest.approx(0.13534, abs=1e-5)  # exp(-4 / 2)
+
+
+def test_a_point_between_four_cells_by_hand() -> None:
+    # (8, 8) is the corner that cells (1, 1), (1, 2), (2, 1), (2, 2) share: half a cell from each, both ways.
+    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, sigma=1)
+    heatmap = codec.encode(np.array([[8.0, 8.0]]), np.ones(1))["heatmaps"][0]
+    assert heatmap[1:3, 1:3] == pytest.approx(np.full((2, 2), 0.77880), abs=1e-5)  # exp(-(1/4 + 1/4) / 2)
+
+
+def test_beliefs_sum_to_one_even_in_the_corner() -> None:
+    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=True)
+    points = np.array([[0.0, 0.0], [64.0, 48.0], [31.3, 20.7]])
+    assert codec.encode(points, np.ones(3))["heatmaps"].sum((1, 2)) == pytest.approx(np.ones(3), abs=1e-6)
+
+
+def test_belief_and_heatmap_have_one_shape() -> None:
+    points = np.array([[31.3, 20.7]])
+    maps = [HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=b).encode(points, np.ones(1))["heatmaps"] for b in (0, 1)]
+    assert maps[1] / maps[1].max() == pytest.approx(maps[0] / maps[0].max(), abs=1e-6)
+
+
+@BOTH
+def test_absent_points_have_empty_maps(belief: bool) -> None:
+    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=belief)
+    heatmaps = codec.encode(np.array([[20.0, 20.0], [-1.0, -1.0], [20.0, 20.0]]), np.array([1, -1, 0]))["heatmaps"]
+    assert not heatmaps[1].any()
+    assert np.array_equal(heatmaps[0], heatmaps[2])
+    assert codec.encode(np.zeros((0, 2)), np.zeros(0))["heatmaps"].shape == (0, 12, 16)
+
+
+@BOTH
+@settings(max_examples=150, deadline=None)
+@given(
+    stride=st.sampled_from([1, 2, 4, 8, 16]),
+    cells=st.tuples(st.integers(3, 24), st.integers(3, 24)),
+    sigma=st.floats(0.6, 8),
+    shares=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=5),
+)
+def test_points_come_back_at_any_sigma(
+    belief: bool, stride: int, cells: tuple[int, int], sigma: float, shares: list[tuple[float, float]]
+) -> None:
+    size_wh = (cells[0] * stride, cells[1] * stride)
+    points = np.array(shares) * size_wh
+    keypoints, _ = decode_target(HeatmapCodec(size_wh=size_wh, stride=stride, sigma=sigma, belief=belief), points)
+    assert np.abs(keypoints - points).max() < 0.05
+
+
+@BOTH
+@pytest.mark.parametrize("corner", [(0, 0), (64, 0), (0, 48), (64, 48), (32, 0), (0, 24)])
+def test_points_on_the_border_come_back(belief: bool, corner: tuple[float, float]) -> None:
+    keypoints, _ = decode_target(HeatmapCodec(size_wh=SIZE_WH, stride=8, belief=belief), np.array([corner], float))
+    assert keypoints[0] == pytest.approx(corner, abs=0.001)
+
+
+@BOTH
+@pytest.mark.parametrize("stride", [2, 4, 8])
+def test_there_is_no_half_cell_bias(belief: bool, stride: int) -> None:
+    points = np.random.default_rng(0).uniform(0, 1, (500, 2)) * SIZE_WH
+    keypoints, _ = decode_target(HeatmapCodec(size_wh=SIZE_WH, stride=stride, belief=belief), points)
+    assert np.abs((keypoints - points).mean(0)).max() < 0.001
+
+
+@pytest.mark.parametrize("constant", [-40.0, 0.0, 40.0])
+def test_logits_are_beliefs_up_to_a_constant(constant: float) -> None:
+    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=True)
+    target = codec.encode(np.array([[31.3, 20.7], [60.0, 2.0]]), np.ones(2))["heatmaps"]
+    logits = np.log(np.maximum(target, 1e-30)) + constant
+    beliefs = codec.activate({"heatmaps": logits[None]})["heatmaps"]
+    assert beliefs.dtype == np.float32
+    assert beliefs[0] == pytest.approx(target, abs=1e-6)
+    assert beliefs.sum((2, 3)) == pytest.approx(np.ones((1, 2)), abs=1e-5)
+
+
+def test_values_below_zero_are_no_beliefs() -> None:
+    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4)
+    maps = np.array([[[[-1.0, 0.5], [np.nan, np.inf]]]])
+    assert codec.activate({"heatmaps": maps})["heatmaps"].tolist() == [[[[0, 0.5], [0, 0]]]]
+
+
+def test_masked_logits_are_beliefs_of_zero() -> None:
+    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=True)
+    logits = np.array([[[[0.0, 0.0], [-np.inf, -np.inf]]]])
+    assert codec.activate({"heatmaps": logits})["heatmaps"].tolist() == [[[[0.5, 0.5], [0, 0]]]]
+
+
+@BOTH
+def test_a_perfect_peak_on_a_cell_scores_one(belief: bool) -> None:
+    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, sigma=1.5, belief=belief)
+    _, scores = decode_target(codec, np.array([[34.0, 22.0]]))
+    assert scores[0] == pytest.approx(1, abs=1e-3)
+
+
+@BOTH
+def test_a_doubtful_map_scores_half(belief: bool) -> None:
+    # Two equal peaks, each half as likely, or a single peak of half the height.
+    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, sigma=1.5, belief=belief)
+    maps = codec.encode(np.array([[14.0, 22.0], [50.0, 22.0]]), np.ones(2))["heatmaps"]
+    keypoints, scores = codec.decode({"heatmaps": ((maps[0] + maps[1]) / 2)[None, None]})
+    assert scores[0, 0] == pytest.approx(0.5, abs=0.01)  # the crop's border cuts a little off
+    assert keypoints[0, 0] == pytest.approx([14, 22], abs=0.05)
+
+
+@pytest.mark.parametrize("value", [0.0, 1 / 192, 3.0])
+def test_a_constant_map_gives_the_centre_and_score_zero(value: float) -> None:
+    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4)
+    keypoints, scores = codec.decode({"heatmaps": np.full((2, 3, 12, 16), value, np.float32)})
+    assert (keypoints == [32, 24]).all()
+    assert (scores == 0).all()
+
+
+def test_a_single_cell_of_light_is_found_in_its_middle() -> None:
+    maps = np.zeros((1, 1, 12, 16), np.float32)
+    maps[0, 0, 5, 7] = 0.8
+    keypoints, scores = HeatmapCodec(size_wh=SIZE_WH, stride=4).decode({"heatmaps": maps})
+    assert keypoints[0, 0].tolist() == [30, 22]
+    assert scores[0, 0] == pytest.approx(0.8)
+
+
+@BOTH
+def test_unflip_gives_the_maps_of_the_unmirrored_crop(belief: bool) -> None:
+    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=belief)
+    points = np.array([[10.3, 5.0], [50.9, 7.7], [33.0, 40.2]])  # left, right, middle
+    mirrored = np.array([[64 - 50.9, 7.7], [64 - 10.3, 5.0], [64 - 33.0, 40.2]])
+    maps = codec.encode(mirrored, np.ones(3))["heatmaps"]
+    unflipped = codec.unflip({"heatmaps": maps[None]}, (1, 0, 2))["heatmaps"]
+    assert unflipped[0] == pytest.approx(codec.encode(points, np.ones(3))["heatmaps"], abs=1e-6)
+
+
+@pytest.mark.parametrize("size_wh", [(8, 8), (4, 8), (8, 4), (4, 4)])
+def test_maps_too_small_for_a_parabola_give_cell_centres(size_wh: tuple[int, int]) -> None:
+    codec = HeatmapCodec(size_wh=size_wh, stride=4)
+    keypoints, _ = decode_target(codec, np.array([[1.0, 1.0]]))
+    assert keypoints[0].tolist() == [2, 2]

@@ -11,11 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 from hemline.errors import RecipeError, unknown_name
+from hemline.models.cpm import CPM
 from hemline.models.cpn import CPN
 from hemline.models.network import Network
+from hemline.models.openpose import OpenPose
 
 MODELS: dict[str, Callable[..., Network]] = {
     "cpn": CPN,
+    "cpm": CPM,
+    "openpose": OpenPose,
 }
 
 
@@ -44,7 +48,7 @@ def build_model(
     """
     if name not in MODELS:
         raise RecipeError(unknown_name("model", name, MODELS))
-    accepted = list(inspect.signature(MODELS[name]).parameters) + ["mean", "std"]
+    accepted = [*inspect.signature(MODELS[name]).parameters, "mean", "std"]
     for option in options:
         if option not in accepted:
             raise RecipeError(f"model '{name}': {unknown_name('option', option, accepted)}")

@@ -35,10 +35,12 @@ class Network(nn.Module):
     Attributes:
         output_stride: input pixels per output cell.
         size_multiple: input height and width must be multiples of this.
+        only_size: side of the only square input that fits, for networks with layers that depend on it.
     """
 
     output_stride: int
     size_multiple: int
+    only_size: int | None = None
 
     def __init__(self, *, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> None:
         super().__init__()
@@ -53,9 +55,14 @@ class Network(nn.Module):
         Returns:
             one dict of named outputs per stage, the final one last.
         Raises:
-            ShapeError: H or W is not a multiple of `size_multiple`; names the next size that is.
+            ShapeError: H or W is not a multiple of `size_multiple`, or not `only_size`; names the size that fits.
         """
         height, width = images.shape[-2:]
+        if self.only_size is not None and (height, width) != (self.only_size, self.only_size):
+            raise ShapeError(
+                f"this {type(self).__name__} was built for {self.only_size} x {self.only_size} input, "
+                f"got {height} x {width}; crop to {self.only_size}, or build and train it with another input.size"
+            )
         if height % self.size_multiple or width % self.size_multiple:
             fitting = [-(-side // self.size_multiple) * self.size_multiple for side in (height, width)]
             raise ShapeError(
@@ -72,3 +79,9 @@ class Network(nn.Module):
         """List the parameters that came pretrained, for a learning rate of their own."""
         backbone = getattr(self, "backbone", None)
         return list(backbone.parameters()) if backbone is not None else []
+
+    def freeze_backbone_norm(self) -> None:
+        """Make the backbone's batch norm use its stored statistics until `train` is called again."""
+        for module in getattr(self, "backbone", nn.Module()).modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()

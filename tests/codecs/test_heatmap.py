@@ -139,6 +139,12 @@ def test_a_constant_map_gives_the_centre_and_score_zero(value: float) -> None:
     assert (scores == 0).all()
 
 
+@BOTH
+def test_a_peak_outside_the_crop_is_brought_to_its_border(belief: bool) -> None:
+    keypoints, _ = decode_target(HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=belief), np.array([[-4.0, 50.0]]))
+    assert keypoints[0] == pytest.approx([0, 48])
+
+
 def test_a_single_cell_of_light_is_found_in_its_middle() -> None:
     maps = np.zeros((1, 1, 12, 16), np.float32)
     maps[0, 0, 5, 7] = 0.8

@@ -13,13 +13,31 @@ from typing import Any
 from hemline.errors import RecipeError, unknown_name
 from hemline.models.cpm import CPM
 from hemline.models.cpn import CPN
+from hemline.models.deeppose import DeepPose
+from hemline.models.hourglass import hourglass
+from hemline.models.hrnet import HRNet
+from hemline.models.joint_paf import JointPAF
 from hemline.models.network import Network
 from hemline.models.openpose import OpenPose
+from hemline.models.pyranet import pyranet
+from hemline.models.rtmpose import RTMPose
+from hemline.models.simcc import SimCC
+from hemline.models.simple import SimpleBaseline
+from hemline.models.vitpose import ViTPose
 
 MODELS: dict[str, Callable[..., Network]] = {
+    "hourglass": hourglass,
+    "pyranet": pyranet,
     "cpn": CPN,
     "cpm": CPM,
     "openpose": OpenPose,
+    "deeppose": DeepPose,
+    "joint_paf": JointPAF,
+    "simple": SimpleBaseline,
+    "hrnet": HRNet,
+    "vitpose": ViTPose,
+    "simcc": SimCC,
+    "rtmpose": RTMPose,
 }
 
 

@@ -139,7 +139,7 @@ def _expected_weights(
     if name in OWN_BACKBONES:
         return extractor.state_dict(), {}
     with torch.device("meta"):
-        whole = timm.create_model(name, **{key: value for key, value in options.items() if key != "output_stride"})
+        whole = timm.create_model(name, **{key: options[key] for key in options if key not in _SHAPELESS_OPTIONS})
         trunk = timm.create_model(name, num_classes=0)
     required = trunk.state_dict()
     return required, {key: tensor for key, tensor in whole.state_dict().items() if key not in required}
@@ -167,7 +167,16 @@ def _load_weights(extractor: nn.Module, name: str, path: Path, options: dict[str
     with torch.no_grad():
         for key, tensor in extractor.state_dict().items():
             if not _is_counter(key):
-                tensor.copy_(stored[_flat_key(key)])
+                tensor.copy_(_fit_positions(stored[_flat_key(key)], tensor, extractor))
+
+
+def _fit_positions(stored: Tensor, tensor: Tensor, extractor: nn.Module) -> Tensor:
+    """Resample a transformer's position embeddings (1, N, C) to another input size; leave the rest alone."""
+    if stored.shape == tensor.shape:
+        return stored
+    transformer: Any = extractor.model
+    prefix = 0 if transformer.no_embed_class else transformer.num_prefix_tokens
+    return resample_abs_pos_embed(stored, list(transformer.patch_embed.grid_size), num_prefix_tokens=prefix)
 
 
 def _is_counter(key: str) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+
+from hemline.errors import HemlineError
 
 
 @contextlib.contextmanager
@@ -19,21 +21,27 @@ def open_atomic(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     Args:
         path: the final name; an older file there is replaced in one step.
         mode: "w" for text, "wb" for bytes.
+    Raises:
+        HemlineError: no file can be made there; names it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
-        with os.fdopen(handle, mode, **text) as stream:
+        if path.is_dir():
+            raise HemlineError(f"{path}: cannot be written: it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream: IO[Any] = temporary.open(mode.replace("w", "x"), encoding=encoding, newline=newline)
+    except OSError as error:
+        raise HemlineError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        with stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -41,9 +49,3 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     """Write a whole file in one step; see `open_atomic`."""
     with open_atomic(path, "wb" if isinstance(content, bytes) else "w") as stream:
         stream.write(content)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -76,6 +76,8 @@ def test_a_place_that_cannot_be_written_is_an_error_that_names_it(tmp_path: Path
         write_atomic(tmp_path / "file" / "a.txt", "1")
     with pytest.raises(HemlineError, match=r"folder: cannot be written: it is a folder"):
         write_atomic(tmp_path / "folder", "1")
+    with pytest.raises(HemlineError, match=r"^\.: cannot be written: it is a folder"):
+        write_atomic(Path(), "1")
     assert names(tmp_path) == ["file", "folder"]
 
 

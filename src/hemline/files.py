@@ -25,11 +25,11 @@ def open_atomic(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         HemlineError: no file can be made there; names it.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
         if path.is_dir():
             raise HemlineError(f"{path}: cannot be written: it is a folder")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         path.parent.mkdir(parents=True, exist_ok=True)
         stream: IO[Any] = temporary.open(mode.replace("w", "x"), encoding=encoding, newline=newline)
     except OSError as error:

@@ -6,16 +6,18 @@ Points are continuous photo coordinates (see geometry.py); visibility is 1 visib
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hemline.errors import ShapeError
-from hemline.garments import NUM_KEYPOINTS, check_category
+from hemline.errors import DataError, ShapeError, name_three, unknown_name
+from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS, NUM_KEYPOINTS, check_category
 
 VISIBLE, OCCLUDED, ABSENT = 1, 0, -1
+
+_HAS_KEYPOINT = np.array([np.isin(np.arange(NUM_KEYPOINTS), CATEGORY_KEYPOINTS[name]) for name in CATEGORIES])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,3 +126,64 @@ class AnnotationTable:
         """Return the rows of these categories, in file order."""
         wanted = {check_category(name) for name in categories}
         return self.select([row for row, name in enumerate(self.categories) if name in wanted])
+
+    def in_order_of(self, other: AnnotationTable) -> AnnotationTable:
+        """Return the rows in the order of another table of the same garments.
+
+        Raises:
+            DataError: rows are missing, not expected, or of another category; says how many and shows three.
+        """
+        row_of = {image_id: row for row, image_id in enumerate(self.image_ids)}
+        differences = compare_rows(
+            dict(zip(self.image_ids, self.categories, strict=True)),
+            dict(zip(other.image_ids, other.categories, strict=True)),
+        )
+        if differences:
+            parts = [f"  {len(rows)} {kind}: {name_three(rows)}" for kind, rows in differences.items()]
+            raise DataError("\n".join([f"{len(self)} rows do not match the {len(other)} expected:", *parts]))
+        return self.select([row_of[image_id] for image_id in other.image_ids])
+
+
+def compare_rows(found: Mapping[str, str], expected: Mapping[str, str]) -> dict[str, list[str]]:
+    """List how the rows of a table differ from those expected.
+
+    Args:
+        found, expected: image id -> category.
+    Returns:
+        what differs -> the rows; {} when nothing does.
+    """
+    if found == expected:
+        return {}
+    differences = {
+        "missing": [image_id for image_id in expected if image_id not in found],
+        "not expected": [image_id for image_id in found if image_id not in expected],
+        "of another category": [
+            f"{image_id} ({found[image_id]}, expected {expected[image_id]})"
+            for image_id in found
+            if image_id in expected and found[image_id] != expected[image_id]
+        ],
+    }
+    return {kind: rows for kind, rows in differences.items() if rows}
+
+
+def category_index(categories: Sequence[str]) -> np.ndarray:
+    """Return where each name stands in CATEGORIES, (N,) int.
+
+    Raises:
+        DataError: an unknown category.
+    """
+    index = {name: at for at, name in enumerate(CATEGORIES)}
+    try:
+        return np.array([index[name] for name in categories], dtype=np.intp)
+    except KeyError as error:
+        raise DataError(unknown_name("category", error.args[0], CATEGORIES)) from None
+
+
+def category_mask(categories: Sequence[str]) -> np.ndarray:
+    """Tell which keypoints each garment's category has, (N, 24) bool.
+
+    Raises:
+        DataError: an unknown category.
+    """
+    mask: np.ndarray = _HAS_KEYPOINT[category_index(categories)]
+    return mask

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 
 
@@ -67,6 +67,11 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(str(name), known, n=1)
     meant = f" Did you mean '{near[0]}'?" if near else ""
     return f"unknown {kind} '{name}'.{meant} Known: {', '.join(known)}."
+
+
+def name_three(names: Sequence[str]) -> str:
+    """Name the first three of many, for an error message that gives their number."""
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def require_extra(module: str, extra: str) -> ModuleType:

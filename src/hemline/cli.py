@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hemline import __version__
-from hemline.errors import HemlineError
+from hemline.errors import HemlineError, require_extra
 
 app = typer.Typer(
     name="hemline",
@@ -36,12 +39,166 @@ def _options(
     pass
 
 
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one (hemline recipes).")],
+    data: Annotated[list[str], typer.Option(help="Labelled photos: ROOT or ROOT:FILE.csv. May be repeated.")],
+    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+    val: Annotated[list[str] | None, typer.Option(help="Labelled photos for validation, as --data.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a key of the recipe: train.epochs=5. May be repeated.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
+) -> None:
+    """Train a network on labelled photos."""
+    require_extra("lightning", "train")
+    from hemline.formats.roots import read_roots
+    from hemline.learn.fit import fit
+    from hemline.recipe import read_recipe, recipe_path
+    from hemline.report.training import TrainingDisplay
+
+    chosen = read_recipe(recipe_path(recipe), overrides=set_ or ())
+    table, notes = read_roots(data)
+    validation, val_notes = read_roots(val) if val else (None, [])
+    for note in [*notes, *val_notes]:
+        typer.echo(note)
+    with TrainingDisplay(chosen.train.epochs) as display:
+        weights = fit(
+            chosen,
+            table,
+            out=out,
+            validation=validation,
+            resume=resume,
+            on_step=display.step,
+            on_epoch=display.epoch,
+        )
+    typer.echo(f"Weights: {weights}")
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A run folder of `hemline train`, or a weights file.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos, folders of photos, or a FashionAI CSV.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The CSV to write.")],
+    category: Annotated[
+        str | None, typer.Option(help="What is on the photos; of a CSV, take the rows of this category only.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(file_okay=False, help="The folder that a CSV's image_id starts from.")
+    ] = None,
+    draw: Annotated[Path | None, typer.Option(file_okay=False, help="Draw each prediction into this folder.")] = None,
+    scores: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the points' scores to this CSV.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    flip: Annotated[
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Average with the mirrored photo, or not.", show_default="the recipe's"),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Photos per step of the network.", show_default="the recipe's")
+    ] = None,
+) -> None:
+    """Find the keypoints of garments on photos.
+
+    A photo that cannot be read is named, and its row is the category's mean layout; the exit code is then 1.
+    """
+    require_extra("torch", "train")
+    from hemline.formats.fashionai import open_writer
+    from hemline.infer.scores import open_score_writer
+    from hemline.infer.sources import find_sources
+    from hemline.infer.stream import predict_stream
+    from hemline.infer.torch_backend import load_predictor
+    from hemline.report.drawing import draw_prediction
+
+    predictor = load_predictor(model, device=device, flip=flip, batch_size=batch_size)
+    sources, notes = find_sources(photos, known=predictor.schema.categories, category=category, root=data)
+    for note in notes:
+        typer.echo(note, err=True)
+    unreadable = 0
+    with contextlib.ExitStack() as files, _progress("predicting", len(sources)) as show:
+        write = files.enter_context(open_writer(out))
+        write_scores = files.enter_context(open_score_writer(scores)) if scores else None
+        for outcome in predict_stream(predictor, sources):
+            prediction = outcome.prediction
+            write(prediction.image_id, prediction.category, prediction.points)
+            if write_scores:
+                write_scores(prediction)
+            if outcome.error:
+                unreadable += 1
+                typer.echo(f"hemline: {outcome.error}", err=True)
+            elif draw:
+                draw_prediction(outcome.source.path, prediction, draw)
+            show()
+    typer.echo(f"{len(sources)} garments in {out}")
+    if unreadable:
+        typer.echo(f"hemline: {unreadable} of {len(sources)} photos could not be read, see above", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def models() -> None:
+    """List the networks that a recipe can name."""
+    require_extra("torch", "train")
+    from hemline.models import MODELS
+
+    for name, build in MODELS.items():
+        typer.echo(f"{name:<12} {(inspect.getmodule(build).__doc__ or '').splitlines()[0]}")
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this recipe.", show_default="list all")] = None,
+) -> None:
+    """List the recipes that come with hemline, or print one."""
+    from hemline.recipe import recipe_path, shipped_recipes
+
+    if name is not None:
+        typer.echo(recipe_path(name).read_text(encoding="utf-8"), nl=False)
+        return
+    for shipped, path in shipped_recipes().items():
+        about = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("#").strip()
+        typer.echo(f"{shipped:<24} {about}")
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Option(file_okay=False, help="The folder to write; its CSV is Annotations/train.csv.")],
+    count: Annotated[int, typer.Option(min=1, help="How many garments.")],
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pictures.")] = 0,
+    size: Annotated[int, typer.Option(min=32, help="Side of the pictures, pixels.")] = 512,
+) -> None:
+    """Draw garments with exact labels: data to try hemline on."""
+    from hemline.synth.shapes import write_drawn_set
+
+    with _progress("drawing", count) as show:
+        for _ in write_drawn_set(out, count=count, seed=seed, size=size):
+            show()
+    typer.echo(f"{count} drawn garments in {out}")
+
+
+@contextlib.contextmanager
+def _progress(doing: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar on standard error where that is a terminal; yields what to call after each step."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(doing, total=total)
+        yield lambda: bar.advance(task)
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one message and exit code 2."""
     try:
         app()
     except HemlineError as error:
         typer.echo(f"hemline: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:  # a full disk, a folder without write permission
+        if error.filename is None:
+            raise
+        typer.echo(f"hemline: {error.filename}: {error.strerror}", err=True)
         sys.exit(2)
 
 

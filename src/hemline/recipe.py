@@ -65,6 +65,11 @@ class LossSection(_Section):
     ohkm: int = Field(0, ge=0, description="keep the k hardest keypoints of a garment on the last stage; 0 keeps all")
     occluded_weight: float = Field(1.0, ge=0, description="weight of occluded points; visible ones count 1")
 
+    @property
+    def pairs(self) -> tuple[tuple[str, float], ...]:
+        """Names and weights of the terms."""
+        return tuple((term.name, term.weight) for term in self.terms)
+
 
 class AugmentSection(_Section):
     """[augment]: random changes of each training crop."""
@@ -95,6 +100,7 @@ class TrainSection(_Section):
     batch_size: int = Field(16, ge=1, description="photos per step and device")
     lr: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
     backbone_lr: float = Field(1.0, ge=0, description="factor on lr for the backbone")
+    freeze_backbone_norm: bool = Field(False, description="keep the backbone's batch norm at its pretrained statistics")
     weight_decay: float = Field(0.01, ge=0)
     warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps with a rising rate; cosine after")
     clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 does not clip")
@@ -139,6 +145,27 @@ class Recipe(_Section):
         if not value or len(set(value)) != len(value):
             raise ValueError("needs at least one category, each once")
         return value
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """List the recipes that come with hemline, by name."""
+    installed = Path(__file__).parent / "recipes"
+    folder = installed if installed.is_dir() else Path(__file__).parents[2] / "recipes"  # in a checkout
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def recipe_path(recipe: str) -> Path:
+    """Find a recipe by the path of its file or by the name of a shipped one.
+
+    Raises:
+        RecipeError: neither; says which name was probably meant.
+    """
+    if Path(recipe).is_file():
+        return Path(recipe)
+    shipped = shipped_recipes()
+    if recipe in shipped:
+        return shipped[recipe]
+    raise RecipeError(f"{recipe}: no such file, and {unknown_name('recipe', Path(recipe).stem, shipped)}")
 
 
 def read_recipe(path: Path, *, overrides: Iterable[str] = ()) -> Recipe:

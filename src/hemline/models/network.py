@@ -24,7 +24,8 @@ class Network(nn.Module):
     Outputs by name, for K keypoints and maps of (h, w) = (H, W) / output_stride:
         heatmaps   (B, K, h, w)   map values, or logits of beliefs: the loss and codec decide
         background (B, 1, h, w)   the map of "no keypoint here"
-        paf        (B, 2L, h, w)  part affinity fields, x and y of each limb in turn
+        paf        (B, 2L, h, w)  part affinity fields, x and y of each limb in turn; or (B, L, h, w) their lengths
+        near       (B, K, h, w)   logits of "this cell is near the keypoint"
         offsets    (B, 2K, h, w)  from cell centre to keypoint, x and y of each keypoint in turn
         simcc_x    (B, K, W * bins), simcc_y (B, K, H * bins)  logits along each axis
         coordinates (B, K, 2)     x and y as shares of the crop, 0 to 1

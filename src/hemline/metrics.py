@@ -99,8 +99,8 @@ def counted_points(truth: np.ndarray, *, categories: Sequence[str]) -> np.ndarra
     Returns:
         (N, 24) bool.
     """
-    visible: np.ndarray = truth[:, :, 2] == VISIBLE
-    return visible & category_mask(categories)
+    counted: np.ndarray = (truth[:, :, 2] == VISIBLE) & category_mask(categories)
+    return counted
 
 
 def normalizer_lengths(truth: np.ndarray, *, categories: Sequence[str]) -> np.ndarray:

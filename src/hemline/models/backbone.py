@@ -97,7 +97,8 @@ def _build_extractor(name: str, levels: int, options: dict[str, Any], *, pretrai
     if name in OWN_BACKBONES:
         own: Any = OWN_BACKBONES[name](pretrained=pretrained, **options)
         return Backbone(own, own.channels[-levels:], own.strides[-levels:])
-    count = len(timm.create_model(name, features_only=True, **options).feature_info)
+    with torch.device("meta"):
+        count = len(timm.create_model(name, features_only=True, **options).feature_info)
     extractor = timm.create_model(
         name, features_only=True, out_indices=tuple(range(count))[-levels:], pretrained=pretrained, **options
     )

@@ -139,8 +139,8 @@ class AnnotationTable:
             dict(zip(other.image_ids, other.categories, strict=True)),
         )
         if differences:
-            parts = [f"  {len(rows)} {kind}: {name_three(rows)}" for kind, rows in differences.items()]
-            raise DataError("\n".join([f"{len(self)} rows do not match the {len(other)} expected:", *parts]))
+            parts = "".join(f"\n  {len(rows)} {kind}: {name_three(rows)}" for kind, rows in differences.items())
+            raise DataError(f"the {len(self)} rows do not match the {len(other)} garments expected:{parts}")
         return self.select([row_of[image_id] for image_id in other.image_ids])
 
 

@@ -23,6 +23,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+submit = typer.Typer(help="Write, merge and check FashionAI submissions.", no_args_is_help=True)
+app.add_typer(submit, name="submit")
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -103,11 +106,12 @@ def predict(
     """
     require_extra("torch", "train")
     from hemline.formats.fashionai import open_writer
+    from hemline.images import read_image, write_image
     from hemline.infer.scores import open_score_writer
     from hemline.infer.sources import find_sources
     from hemline.infer.stream import predict_stream
     from hemline.infer.torch_backend import load_predictor
-    from hemline.report.drawing import draw_prediction
+    from hemline.report.drawing import draw_prediction, picture_name
 
     predictor = load_predictor(model, device=device, flip=flip, batch_size=batch_size)
     sources, notes = find_sources(photos, known=predictor.schema.categories, category=category, root=data)
@@ -126,12 +130,125 @@ def predict(
                 unreadable += 1
                 typer.echo(f"hemline: {outcome.error}", err=True)
             elif draw:
-                draw_prediction(outcome.source.path, prediction, draw)
+                picture = draw_prediction(read_image(outcome.source.path), prediction)
+                write_image(draw / picture_name(prediction.image_id), picture)
             show()
     typer.echo(f"{len(sources)} garments in {out}")
     if unreadable:
         typer.echo(f"hemline: {unreadable} of {len(sources)} photos could not be read, see above", err=True)
         raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    prediction: Annotated[Path, typer.Argument(metavar="PRED.csv", help="The points to judge.")],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH.csv", help="The true points.")],
+    absent_normalizer: Annotated[
+        str,
+        typer.Option(
+            metavar="skip|PIXELS",
+            help="Garments whose armpits or waistband ends are absent: leave them out, or divide by this length.",
+        ),
+    ] = "skip",
+    categories: Annotated[
+        str | None, typer.Option(metavar="blouse,...", help="Compare these categories only.", show_default="all")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(dir_okay=False, help="Write all numbers to this file, too.")] = None,
+) -> None:
+    """Compare predicted points with true ones: normalised error (NE), PCK, and what was skipped."""
+    from hemline.formats.fashionai import read_annotations
+    from hemline.garments import CATEGORIES
+    from hemline.report.evaluation import evaluate, parse_absent_normalizer, print_evaluation, write_evaluation
+
+    evaluation = evaluate(
+        read_annotations(prediction),
+        read_annotations(truth),
+        absent_normalizer=parse_absent_normalizer(absent_normalizer),
+        categories=categories.split(",") if categories is not None else CATEGORIES,
+    )
+    if json:
+        write_evaluation(json, evaluation)
+    print_evaluation(evaluation)
+
+
+_TestOption = Annotated[
+    Path | None, typer.Option("--test", metavar="TEST.csv", help="The test CSV: its photos and categories must match.")
+]
+
+
+@submit.command("write")
+def submit_write(
+    prediction: Annotated[Path, typer.Argument(metavar="PRED.csv", help="What `hemline predict` wrote.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The submission to write.")],
+    test: _TestOption = None,
+) -> None:
+    """Write predictions as a submission: integers, x_y_1 inside the category, -1_-1_-1 outside."""
+    from hemline.formats.fashionai import read_annotations
+    from hemline.formats.submission import write_submission
+
+    table = read_annotations(prediction)
+    write_submission(out, table, test=read_annotations(test) if test else None)
+    typer.echo(f"{len(table)} garments in {out}")
+
+
+@submit.command("merge")
+def submit_merge(
+    files: Annotated[list[Path], typer.Argument(metavar="A.csv B.csv ...", help="One file per category, any order.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The submission to write.")],
+    test: _TestOption = None,
+) -> None:
+    """Merge files that each answer some categories into one submission."""
+    from hemline.formats.fashionai import read_annotations
+    from hemline.formats.submission import merge_submissions, write_submission
+
+    table = merge_submissions(files)
+    write_submission(out, table, test=read_annotations(test) if test else None)
+    typer.echo(f"{len(table)} garments in {out}")
+
+
+@submit.command("check")
+def submit_check(
+    submission: Annotated[Path, typer.Argument(metavar="SUB.csv", exists=True, help="Anybody's submission.")],
+    test: _TestOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="Places to show of each problem.")] = 5,
+) -> None:
+    """Say what is wrong with a submission; the exit code is 1 if anything is."""
+    from hemline.formats.fashionai import read_annotations
+    from hemline.formats.submission import check_submission
+
+    problems = check_submission(submission, test=read_annotations(test) if test else None)
+    for problem, places in problems.items():
+        typer.echo(f"{problem}: {len(places)}")
+        for place in places[:limit]:
+            typer.echo(f"  {place}")
+        if len(places) > limit:
+            typer.echo("  ...")
+    if problems:
+        raise typer.Exit(1)
+    typer.echo("no problem found")
+
+
+@app.command()
+def draw(
+    annotations: Annotated[Path, typer.Argument(metavar="CSV", help="Labels or predictions.")],
+    data: Annotated[Path, typer.Option(file_okay=False, help="The folder that image_id starts from.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="The folder for the pictures.")],
+    truth: Annotated[
+        Path | None, typer.Option(metavar="TRUTH.csv", help="Draw these points beside the others.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Draw only the first so many.", show_default="all")] = None,
+) -> None:
+    """Draw points and limbs onto the photos; occluded points are hollow."""
+    from hemline.formats.fashionai import read_annotations
+    from hemline.formats.roots import attach_paths
+    from hemline.report.drawing import draw_table
+
+    table = read_annotations(annotations)
+    table = attach_paths(table.select(range(len(table))[:limit]), data, file=annotations)
+    with _progress("drawing", len(table)) as show:
+        for _ in draw_table(table, out, truth=read_annotations(truth) if truth else None):
+            show()
+    typer.echo(f"{len(table)} pictures in {out}")
 
 
 @app.command()

@@ -130,6 +130,20 @@ def evaluate(
     )
 
 
+def parse_absent_normalizer(text: str) -> Literal["skip"] | float:
+    """Read "skip" or a length in pixels.
+
+    Raises:
+        DataError: anything else.
+    """
+    if text == "skip":
+        return "skip"
+    try:
+        return float(text)
+    except ValueError:
+        raise DataError(f"absent normalizer '{text}': expected 'skip' or a length in pixels") from None
+
+
 def write_evaluation(path: Path, evaluation: Evaluation) -> None:
     """Write an evaluation as JSON, whole or not at all."""
     write_atomic(path, json.dumps(evaluation.as_json(), indent=2, allow_nan=False) + "\n")

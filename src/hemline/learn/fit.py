@@ -91,7 +91,7 @@ def fit(
     fabric.launch()
     torch.manual_seed(options.seed)
 
-    network, schema = _build(recipe, data)
+    network, schema = build_network(recipe, data)
     network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(_parameter_groups(network, recipe), lr=options.lr)
     model, optimizer = fabric.setup(network, optimizer)
@@ -204,7 +204,7 @@ def _rows_for(recipe: Recipe, table: AnnotationTable, purpose: str) -> Annotatio
     return rows
 
 
-def _build(recipe: Recipe, data: AnnotationTable) -> tuple[Network, Schema]:
+def build_network(recipe: Recipe, data: AnnotationTable) -> tuple[Network, Schema]:
     """Build the network and describe it."""
     keypoints, limbs = channels_of(recipe.categories)
     arguments: dict[str, Any] = {

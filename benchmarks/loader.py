@@ -20,11 +20,11 @@ import numpy as np
 from hemline.annotation import AnnotationTable
 from hemline.codecs import build_codec
 from hemline.formats.roots import read_roots
+from hemline.garments import CATEGORIES
 from hemline.infer.schema import channels_of
 from hemline.learn.augment import Augmenter
 from hemline.learn.dataset import PhotoDataset
 from hemline.recipe import AugmentSection
-from hemline.garments import CATEGORIES
 from hemline.synth.shapes import write_drawn_set
 
 
@@ -36,11 +36,14 @@ def main() -> None:
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         if chosen.photos is None:
-            write_drawn_set(Path(folder), count=100, seed=0, size=512)
+            for _ in write_drawn_set(Path(folder), count=100, seed=0, size=512):
+                pass
         table, _ = read_roots([chosen.photos or folder])
         table = table.select(range(min(100, len(table))))
         decode, sample = time_both(table, rounds=chosen.rounds)
-    print(f"photos {len(table)}  cv2.imdecode {decode * 1e3:.2f} ms  sample {sample * 1e3:.2f} ms  ratio {sample / decode:.2f}")
+    print(
+        f"photos {len(table)}  cv2.imdecode {decode * 1e3:.2f} ms  sample {sample * 1e3:.2f} ms  ratio {sample / decode:.2f}"
+    )
 
 
 def time_both(table: AnnotationTable, *, rounds: int) -> tuple[float, float]:

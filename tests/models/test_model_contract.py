@@ -31,6 +31,11 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "hourglass": ("hourglass", {"stacks": 2, "channels": 16}),
     "hourglass of levels": ("hourglass", {"stacks": 1, "channels": 16, "unit": "multilevel"}),
     "pyranet": ("pyranet", {"stacks": 2, "channels": 36}),
+    "shn": ("shn", {"backbone": "shn50", "channels": 16}),
+    "shn on a dilated resnet": (
+        "shn",
+        {"backbone": "resnet50", "channels": 16, "stacks": 1, "backbone_options": {"output_stride": 8}},
+    ),
     "cpm": ("cpm", {"backbone": "resnet18", "channels": 8, "stages": 3}),
     "cpm on a pyramid": ("cpm", {"backbone": "resnet18", "channels": 8, "stages": 2, "neck": "pyramid"}),
     "openpose": ("openpose", {"backbone": "vgg11_bn", "channels": 8, "stages": 3}),

@@ -17,6 +17,7 @@ import numpy as np
 
 from hemline.codecs.coordinates import CoordinateCodec
 from hemline.codecs.heatmap import HeatmapCodec
+from hemline.codecs.offsets import OffsetCodec
 from hemline.codecs.paf import PartFieldCodec
 from hemline.codecs.simcc import SimCCCodec
 from hemline.errors import RecipeError, unknown_name
@@ -38,6 +39,7 @@ CODECS: dict[str, Callable[..., Codec]] = {
     "heatmap": partial(HeatmapCodec, belief=False),
     "belief": partial(HeatmapCodec, belief=True),
     "paf": PartFieldCodec,
+    "offsets": OffsetCodec,
     "simcc": SimCCCodec,
     "coordinates": CoordinateCodec,
 }

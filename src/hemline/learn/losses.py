@@ -96,6 +96,40 @@ def paf_mse(output: Output, target: Output, weight: Tensor) -> tuple[Tensor, Ten
     return error / energy, target["limb_weight"].to(weight.dtype)
 
 
+def near_bce(output: Output, target: Output, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Measure the binary cross entropy of each near mask, per cell of its disc.
+
+    Args:
+        output: {"near": (B, K, h, w)}, logits.
+        target: {"near": (B, K, h, w)} of 0 and 1, see `OffsetCodec`; zero maps for absent points.
+        weight: (B, K).
+    Returns:
+        values (B, K) in nats, and the weights.
+    Source: G-RMI (arXiv 1701.01779). Differs: its sum over all cells is divided by the disc's, so that the value
+        depends neither on the map's size nor on the disc's.
+    """
+    logits, near = _paired("near", output, target)
+    cells = near.sum((2, 3)).clamp_min(1)  # (B, K)
+    return F.binary_cross_entropy_with_logits(logits, near, reduction="none").sum((2, 3)) / cells, weight
+
+
+def offset_huber(output: Output, target: Output, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Measure how far the offset vectors inside each disc are off, along x plus along y, smooth below a tenth.
+
+    Args:
+        output: {"offsets": (B, 2K, h, w)} in radii, x of all points, then y.
+        target: {"offsets": the same, "near": (B, K, h, w)}, see `OffsetCodec`.
+        weight: (B, K).
+    Returns:
+        values (B, K): radii, averaged over the disc's cells; and the weights.
+    Source: G-RMI (arXiv 1701.01779). Differs: the mean over the disc instead of the sum.
+    """
+    predicted, truth = _paired("offsets", output, target)
+    near = _precise(target["near"])
+    error = F.smooth_l1_loss(predicted, truth, beta=0.1, reduction="none").unflatten(1, (2, -1)).sum(1)  # (B, K, h, w)
+    return (error * near).sum((2, 3)) / near.sum((2, 3)).clamp_min(1), weight
+
+
 def simcc_kl(output: Output, target: Output, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Measure the Kullback-Leibler divergence of the beliefs along x and along y, added up.
 
@@ -132,6 +166,8 @@ LOSSES: dict[str, Loss] = {
     "softmax_cross_entropy": softmax_cross_entropy,
     "background_mse": background_mse,
     "paf_mse": paf_mse,
+    "near_bce": near_bce,
+    "offset_huber": offset_huber,
     "simcc_kl": simcc_kl,
     "coordinate_l1": coordinate_l1,
 }
@@ -141,6 +177,8 @@ LOSS_OUTPUT: dict[str, str] = {
     "softmax_cross_entropy": "heatmaps",
     "background_mse": "background",
     "paf_mse": "paf",
+    "near_bce": "near",
+    "offset_huber": "offsets",
     "simcc_kl": "simcc_x",
     "coordinate_l1": "coordinates",
 }
@@ -151,6 +189,8 @@ LOSS_CODECS: dict[str, tuple[str, ...]] = {
     "softmax_cross_entropy": ("belief",),
     "background_mse": ("heatmap", "paf"),
     "paf_mse": ("paf",),
+    "near_bce": ("offsets",),
+    "offset_huber": ("offsets",),
     "simcc_kl": ("simcc",),
     "coordinate_l1": ("coordinates",),
 }

@@ -21,6 +21,7 @@ from hemline.models.network import Network
 from hemline.models.openpose import OpenPose
 from hemline.models.pyranet import pyranet
 from hemline.models.rtmpose import RTMPose
+from hemline.models.shn import SHN
 from hemline.models.simcc import SimCC
 from hemline.models.simple import SimpleBaseline
 from hemline.models.vitpose import ViTPose
@@ -28,6 +29,7 @@ from hemline.models.vitpose import ViTPose
 MODELS: dict[str, Callable[..., Network]] = {
     "hourglass": hourglass,
     "pyranet": pyranet,
+    "shn": SHN,
     "cpn": CPN,
     "cpm": CPM,
     "openpose": OpenPose,

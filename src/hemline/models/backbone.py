@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from hemline.errors import RecipeError, WeightsError, unknown_name
 from hemline.models.detnet import detnet50, detnext50
+from hemline.models.shn_encoder import SHNEncoder
 
 OWN_BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "detnet50": detnet50,
     "detnext50": detnext50,
+    "shn50": SHNEncoder,
 }
 
 _SHAPELESS_OPTIONS = ("output_stride", "feature_location", "img_size")

@@ -26,7 +26,7 @@ class Network(nn.Module):
         background (B, 1, h, w)   the map of "no keypoint here"
         paf        (B, 2L, h, w)  part affinity fields, x and y of each limb in turn; or (B, L, h, w) their lengths
         near       (B, K, h, w)   logits of "this cell is near the keypoint"
-        offsets    (B, 2K, h, w)  from cell centre to keypoint, x and y of each keypoint in turn
+        offsets    (B, 2K, h, w)  from cell centre to keypoint in radii of the codec, x of all keypoints, then y
         simcc_x    (B, K, W * bins), simcc_y (B, K, H * bins)  logits along each axis
         coordinates (B, K, 2)     x and y as shares of the crop, 0 to 1
 

@@ -26,7 +26,8 @@ def apply_affine(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     Returns:
         (..., 2) float64.
     """
-    return points @ matrix[:, :2].T + matrix[:, 2]
+    moved: np.ndarray = points @ matrix[:, :2].T + matrix[:, 2]
+    return moved
 
 
 def invert_affine(matrix: np.ndarray) -> np.ndarray:

@@ -7,10 +7,12 @@ name. There is no inheritance between recipes.
 from __future__ import annotations
 
 import ast
+import difflib
+import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -24,7 +26,7 @@ Color = tuple[float, float, float]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class ModelSection(_Section):
@@ -89,7 +91,7 @@ class AugmentSection(_Section):
     @classmethod
     def _ordered(cls, value: Range) -> Range:
         if not 0 < value[0] <= value[1]:
-            raise ValueError("needs 0 < smallest <= largest")
+            raise ValueError(f"needs 0 < smallest <= largest, got {list(value)}")
         return value
 
 
@@ -143,7 +145,7 @@ class Recipe(_Section):
             if category not in CATEGORY_KEYPOINTS:
                 raise ValueError(unknown_name("category", category, CATEGORIES))
         if not value or len(set(value)) != len(value):
-            raise ValueError("needs at least one category, each once")
+            raise ValueError(f"needs at least one category, each once, got {list(value)}")
         return value
 
 
@@ -178,7 +180,7 @@ def read_recipe(path: Path, *, overrides: Iterable[str] = ()) -> Recipe:
         RecipeError: missing file, broken TOML, unknown key or a value out of range; names the key.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RecipeError(f"{path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -191,7 +193,7 @@ def read_recipe(path: Path, *, overrides: Iterable[str] = ()) -> Recipe:
 def parse_recipe(content: dict[str, Any], *, source: str = "recipe") -> Recipe:
     """Validate the content of a recipe; `source` names it in errors."""
     try:
-        return Recipe.model_validate(content)
+        return Recipe.model_validate_json(json.dumps(content, default=str))  # JSON's strict rules are those of TOML
     except ValidationError as error:
         lines = [f"{source}: {_describe(problem)}" for problem in error.errors()]
         raise RecipeError("\n".join(lines)) from error
@@ -225,23 +227,56 @@ def _parse_value(text: str) -> Any:
         return text
 
 
+_EXPECTED = {
+    "int_type": "expected a whole number",
+    "float_type": "expected a number",
+    "finite_number": "expected a finite number",
+    "bool_type": "expected true or false",
+    "string_type": "expected a text in quotes",
+    "tuple_type": "expected a list in brackets",
+    "too_long": "expected {max_length} values",
+    "dict_type": "expected a section with keys of its own",
+    "model_type": "expected a section with keys of its own",
+    "literal_error": "expected {expected}",
+    "string_pattern_mismatch": "expected small letters, digits and underscores",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+}
+"""pydantic's types of problems in a recipe's own words."""
+
+
 def _describe(problem: Any) -> str:
     """Turn one pydantic problem into one sentence that names the key."""
-    location = [str(part) for part in problem["loc"]]
-    key = ".".join(location)
-    if problem["type"] == "extra_forbidden":
-        return unknown_name("key", key, _known_keys())
-    if problem["type"] == "missing":
-        return f"the key '{key}' is missing"
-    return f"'{key}': {problem['msg']}, got {problem['input']!r}"
+    location = [part for part in problem["loc"] if part not in ("int", "str")]  # the branches of `int | str`
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)[1:]
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "extra_forbidden":
+            return _unknown_key([part for part in location if isinstance(part, str)])
+        case "missing":
+            return f"'{key}' is missing"
+        case "value_error":  # raised by a validator above
+            return f"'{key}': {context['error']}"
+        case kind:
+            return f"'{key}': {_EXPECTED.get(kind, problem['msg']).format(**context)}, got {json.dumps(problem['input'])}"
 
 
-def _known_keys() -> list[str]:
+def _unknown_key(parts: list[str]) -> str:
+    """Name the nearest key of the same section, else of the whole recipe."""
+    known = _known_keys(Recipe)
+    beside = [key for key in known if key.split(".")[:-1] == parts[:-1]]
+    key = ".".join(parts)
+    return unknown_name("key", key, beside if difflib.get_close_matches(key, beside) else known)
+
+
+def _known_keys(section: type[BaseModel], prefix: str = "") -> list[str]:
+    """List all keys of a section, those of the sections inside with their dots."""
     keys = []
-    for name, field in Recipe.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            keys += [f"{name}.{inner}" for inner in section.model_fields]
-        else:
-            keys.append(name)
+    for name, field in section.model_fields.items():
+        keys.append(prefix + name)
+        for kind in (field.annotation, *get_args(field.annotation)):  # a section, or a list of sections
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                keys += _known_keys(kind, f"{prefix}{name}.")
     return keys

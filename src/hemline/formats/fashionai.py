@@ -125,7 +125,6 @@ def open_writer(path: Path) -> Iterator[Callable[[str, str, np.ndarray], None]]:
         DataError: an id that comes twice, or a present point that is not finite: it could not be read back.
     """
     written: set[str] = set()
-
     with open_atomic(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -159,8 +158,8 @@ def _read_text(path: Path) -> str:
         raise DataError(
             f"{path}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8 text; save the file as CSV UTF-8"
         ) from error
-    if not text.strip():
-        raise DataError(f"{path}: the file is empty, expected a header line: {COLUMNS[0]},{COLUMNS[1]},{COLUMNS[2]},…")
+    if not text or text.isspace():
+        raise DataError(f"{path}: the file is empty, expected a header line {','.join(COLUMNS[:3])},...")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
@@ -210,10 +209,10 @@ def _parse_plain(text: str, columns: tuple[str, ...]) -> AnnotationTable | None:
     cells = [line.partition(",")[2] for line in after_id]
     if "" in ids or len(set(ids)) != len(ids) or ids != list(map(str.strip, ids)):
         return None
-    if not set(categories) <= set(CATEGORIES):
+    if not lines or not set(categories) <= set(CATEGORIES):
         return None
     if columns == TEST_COLUMNS:
-        if any(cells):
+        if after_id != categories:
             return None
         return AnnotationTable(tuple(ids), tuple(categories), np.full((len(ids), NUM_KEYPOINTS, 3), -1.0))
     points = _parse_points(("\n".join(cells) + "\n").encode(), len(ids))
@@ -228,7 +227,7 @@ def _parse_points(rows: bytes, count: int) -> np.ndarray | None:
     """Parse rows of 24 cells.
 
     Args:
-        rows: `x_y_v,x_y_v,…` and a line feed, count times.
+        rows: `x_y_v,x_y_v,...` and a line feed, count times.
         count: how many rows to expect.
     Returns:
         (count, 24, 3) float64: x, y, visibility; None when any cell is unusual.
@@ -305,9 +304,10 @@ def _split_rows(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
         next(reader)
-        for cells in reader:
-            if cells:
-                yield reader.line_num, [cell.strip() for cell in cells]
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if cells not in ([], [""]):
+                yield reader.line_num, cells
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: {error}") from error
 

@@ -108,7 +108,7 @@ def _find_annotations(root: Path) -> Path:
         choices = "\n".join(f"  --data {root}:{path.relative_to(root).as_posix()}" for path in found)
         raise DataError(f"{root}: {len(found)} annotation files in this folder; name one of them:\n{choices}")
     seen = [path.name for path in _csv_files(root)]
-    without = f" ({', '.join(seen)} have no keypoint columns)" if seen else ""
+    without = f" (without keypoint columns: {', '.join(seen)})" if seen else ""
     raise DataError(f"{root}: no annotation CSV in this folder or its folder Annotations{without}")
 
 

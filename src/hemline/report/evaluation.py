@@ -160,9 +160,9 @@ def print_evaluation(evaluation: Evaluation, *, console: Console | None = None) 
     ]
     for reason, ids in evaluation.skipped.items():
         if ids:
-            lines.append(f"{len(ids):,} garments skipped, {reason}: {name_three(ids)}")
+            lines.append(f"garments skipped, {reason}: {len(ids):,} ({name_three(ids)})")
     if evaluation.predicted_absent:
-        lines.append(f"{evaluation.predicted_absent:,} of the points are predicted absent and count at (-1, -1)")
+        lines.append(f"points predicted absent, counted at (-1, -1): {evaluation.predicted_absent:,}")
     console.print("\n".join(lines), soft_wrap=True, markup=False)
 
     for kind, scores in (("category", evaluation.per_category), ("keypoint", evaluation.per_keypoint)):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,3 +19,18 @@ def garments() -> Path:
     if not (folder / "Annotations").is_dir():
         pytest.skip(f"no labelled photos in {folder}; set HEMLINE_GARMENTS to their folder")
     return folder
+
+
+@pytest.fixture
+def hemline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line as a user does; returns exit code, standard output and standard error."""
+    from hemline.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hemline", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        output = capsys.readouterr()
+        return int(stopped.value.code or 0), output.out, output.err
+
+    return run

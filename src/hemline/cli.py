@@ -308,7 +308,7 @@ def _progress(doing: str, total: int) -> Iterator[Callable[[], None]]:
 def main() -> None:
     """Run the command line; a user's mistake is one message and exit code 2."""
     try:
-        app()
+        app(prog_name="hemline")
     except HemlineError as error:
         typer.echo(f"hemline: {error}", err=True)
         sys.exit(2)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hemline.annotation import Annotation, AnnotationTable
+from hemline.annotation import Annotation, AnnotationTable, category_index, category_mask, compare_rows
 from hemline.errors import DataError, ShapeError
 
 
@@ -82,3 +82,32 @@ def test_annotation_checks_itself() -> None:
         Annotation("a.jpg", "coat", points, visibility)
     with pytest.raises(ShapeError, match=r"a\.jpg: keypoints \(23, 2\) and visibility \(24,\), expected \(24, 2\)"):
         Annotation("a.jpg", "skirt", points[:23], visibility)
+
+
+def test_in_order_of_another_table(table: AnnotationTable) -> None:
+    other = AnnotationTable(("c.jpg", "a.jpg", "b.jpg"), ("skirt", "skirt", "dress"), np.zeros((3, 24, 3)))
+    ordered = table.in_order_of(other)
+    assert ordered.image_ids == other.image_ids
+    assert ordered.points[:, 0, 0].tolist() == [144, 0, 72]
+    with pytest.raises(DataError, match=r"the 2 rows do not match the 3 garments expected:\n  1 missing: b\.jpg$"):
+        table.select([0, 2]).in_order_of(other)
+
+
+def test_compare_rows() -> None:
+    assert compare_rows({"a": "skirt", "b": "dress"}, {"b": "dress", "a": "skirt"}) == {}
+    assert compare_rows({"a": "skirt", "x": "dress"}, {"a": "dress", "b": "dress"}) == {
+        "missing": ["b"],
+        "not expected": ["x"],
+        "of another category": ["a (skirt, expected dress)"],
+    }
+
+
+def test_category_index_and_mask() -> None:
+    assert category_index(["trousers", "blouse"]).tolist() == [4, 0]
+    mask = category_mask(["skirt", "trousers"])
+    assert mask.shape == (2, 24)
+    assert np.flatnonzero(mask[0]).tolist() == [15, 16, 17, 18]
+    assert np.flatnonzero(mask[1]).tolist() == [15, 16, 19, 20, 21, 22, 23]
+    assert category_mask([]).shape == (0, 24)
+    with pytest.raises(DataError, match=r"unknown category 'skrit'\. Did you mean 'skirt'\?"):
+        category_index(["skrit"])

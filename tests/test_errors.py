@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from hemline import errors
-from hemline.errors import HemlineError, MissingExtraError, require_extra, unknown_name
+from hemline.errors import HemlineError, MissingExtraError, name_three, require_extra, unknown_name
 
 
 def test_every_error_is_a_hemline_error_and_drawn_in_the_docstring() -> None:
@@ -43,3 +43,9 @@ def test_require_extra_says_what_to_install() -> None:
     assert str(caught.value) == (
         "this needs the package 'no_such_package', which is not installed. Run: pip install 'hemline[train]'"
     )
+
+
+def test_name_three() -> None:
+    assert name_three(["a", "b", "c"]) == "a, b, c"
+    assert name_three(["a", "b", "c", "d"]) == "a, b, c, ..."
+    assert name_three([]) == ""

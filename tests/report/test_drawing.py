@@ -72,7 +72,7 @@ def test_points_of_other_categories_are_not_drawn() -> None:
 
 
 def test_limbs_take_the_colours_of_their_ends() -> None:
-    picture = draw_annotation(GREY, skirt(1, 1, -1, -1))
+    picture = draw_annotation(np.full((1024, 1024, 3), 128, np.uint8), skirt(1, 1, -1, -1))  # limbs 4 px wide
     assert pixel(picture, 60, 40) == COLORS["waistband_left"]
     assert pixel(picture, 100, 40) == COLORS["waistband_right"]
     assert (picture[100:] == 128).all()  # no limb to a hem that is absent

@@ -1,4 +1,4 @@
-"""Discs, offsets and votes by hand; what every codec promises is in test_contract.py."""
+"""Discs, offsets and votes by hand; what every codec promises is in test_codec_contract.py."""
 
 from __future__ import annotations
 

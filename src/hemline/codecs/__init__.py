@@ -2,7 +2,7 @@
 
 Every codec has the same four methods (see `HeatmapCodec`): encode, activate, unflip, decode.
 
-Adding a codec: one file here, one line in CODECS, and it is covered by tests/codecs/test_contract.py.
+Adding a codec: one file here, one line in CODECS, and it is covered by tests/codecs/test_codec_contract.py.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class HRNet(Network):
         self,
         *,
         keypoints: int,
-        backbone: str | None = "hrnet_w32",
+        backbone: str | None,
         backbone_weights: str = "random",
         **normalisation: Any,
     ) -> None:

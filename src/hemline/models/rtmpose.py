@@ -76,7 +76,7 @@ class RTMPose(Network):
         *,
         keypoints: int,
         size: int,
-        backbone: str | None = "cspnext_s",
+        backbone: str | None,
         backbone_weights: str = "random",
         bins: int = 2,
         channels: int = 256,

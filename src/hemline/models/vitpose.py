@@ -34,7 +34,7 @@ class ViTPose(Network):
         *,
         keypoints: int,
         size: int,
-        backbone: str | None = "vit_small_patch16_224",
+        backbone: str | None,
         backbone_weights: str = "random",
         channels: int = 256,
         **normalisation: Any,

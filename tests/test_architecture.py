@@ -97,6 +97,11 @@ def test_nothing_imports_in_a_circle() -> None:
     graphlib.TopologicalSorter(below).prepare()  # raises CycleError, which names the circle
 
 
+def test_recipes_stop_at_the_upper_floors() -> None:
+    readers = {each.importer for each in INSIDE if each.target == "hemline.recipe"}
+    assert {name for name in readers if floor_of(name) < 7} == set()
+
+
 def test_torch_stays_in_its_rooms() -> None:
     def is_allowed(each: Import) -> bool:
         if is_within(each.importer, *WITH_TORCH) or each.where == "types":

@@ -1,0 +1,135 @@
+"""What every loss promises: loops over LOSSES. A new loss needs one entry in `OPTIMUM`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from hemline.codecs import build_codec
+from hemline.learn.losses import LOSS_CODECS, LOSS_OUTPUT, LOSSES, Output, total_loss
+
+KEYPOINTS, LIMBS = (15, 16, 17, 18), ((0, 1), (0, 2), (1, 3))
+
+OPTIMUM: dict[str, Callable[[Output], Output]] = {
+    "heatmap_mse": lambda target: {"heatmaps": target["heatmaps"]},
+    "softmax_cross_entropy": lambda target: {"heatmaps": target["heatmaps"].clamp_min(1e-30).log() + 3},
+    "background_mse": lambda target: {"background": 1 - target["heatmaps"].amax(1, keepdim=True)},
+    "paf_mse": lambda target: {"paf": target["paf"]},
+    "near_bce": lambda target: {"near": 80 * target["near"] - 40},
+    "offset_huber": lambda target: {"offsets": target["offsets"]},
+    "simcc_kl": lambda target: {name: target[name].clamp_min(1e-30).log() + 3 for name in ("simcc_x", "simcc_y")},
+    "coordinate_l1": lambda target: {"coordinates": target["coordinates"]},
+}
+"""For each loss the output that cannot be better for a target."""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def encode(name: str, *, visible: tuple[bool, ...] = (True, True)) -> Output:
+    """Targets of one skirt per entry of `visible`, in float64; the points of an invisible one are all absent."""
+    codec = build_codec(LOSS_CODECS[name][0], size_wh=(32, 24), stride=4, keypoints=KEYPOINTS, limbs=LIMBS)
+    points = np.random.default_rng(0).uniform(0, 1, (len(visible), 4, 2)) * (32, 24)
+    targets = [codec.encode(each, np.full(4, 1 if seen else -1)) for each, seen in zip(points, visible, strict=True)]
+    return {key: torch.from_numpy(np.stack([target[key] for target in targets])).double() for key in targets[0]}
+
+
+def random_output(name: str, target: Output) -> Output:
+    generator = torch.Generator().manual_seed(0)
+    shapes = {key: value.shape for key, value in OPTIMUM[name](target).items()}
+    return {key: torch.randn(shape, generator=generator, dtype=torch.float64) for key, shape in shapes.items()}
+
+
+def loss(name: str, output: Output, target: Output, weight: Tensor) -> Tensor:
+    return total_loss([output], target, weight, terms=[(name, 1.0)])[0]
+
+
+def test_every_loss_is_tested_here() -> None:
+    assert OPTIMUM.keys() == LOSSES.keys()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_values_and_weights_go_together(name: str) -> None:
+    target = encode(name)
+    output = random_output(name, target)
+    assert LOSS_OUTPUT[name] in output
+    values, weights = LOSSES[name](output, target, torch.ones(2, 4, dtype=torch.float64))
+    assert values.shape == weights.shape
+    assert len(values) == 2
+    assert values.isfinite().all()
+    assert (values > 0).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_zero_at_the_optimum(name: str) -> None:
+    target = encode(name)
+    assert abs(float(loss(name, OPTIMUM[name](target), target, torch.ones(2, 4, dtype=torch.float64)))) < 1e-6
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_half_precision_is_no_worse(name: str) -> None:
+    target = {key: value.float() for key, value in encode(name).items()}
+    output = {key: value.bfloat16() for key, value in random_output(name, target).items()}
+    values, _ = LOSSES[name](output, target, torch.ones(2, 4))
+    assert values.dtype == torch.float32
+    exact, _ = LOSSES[name]({key: value.float() for key, value in output.items()}, target, torch.ones(2, 4))
+    torch.testing.assert_close(values, exact)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients_are_right(name: str) -> None:
+    target = encode(name)
+    output = random_output(name, target)
+    weight = torch.tensor([[1.0, 0.5, 0.0, 1.0], [0.0, 1.0, 1.0, 1.0]], dtype=torch.float64)
+    leaves = tuple(value.requires_grad_() for value in output.values())
+    assert torch.autograd.gradcheck(
+        lambda *values: loss(name, dict(zip(output, values, strict=True)), target, weight), leaves
+    )
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_garment_without_points_gets_no_gradient(name: str) -> None:
+    target = encode(name, visible=(True, False))
+    output = {key: value.requires_grad_() for key, value in random_output(name, target).items()}
+    weight = torch.tensor([[1.0] * 4, [0.0] * 4], dtype=torch.float64)
+    loss(name, output, target, weight).backward()
+    for value in output.values():
+        assert value.grad is not None
+        assert value.grad[0].any()
+        assert not value.grad[1].any()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_masked_keypoint_does_not_matter(name: str) -> None:
+    target = encode(name)
+    output = random_output(name, target)
+    weight = torch.tensor([[1.0, 1.0, 0.0, 1.0]] * 2, dtype=torch.float64)
+    if LOSSES[name](output, target, weight)[0].shape != weight.shape:
+        pytest.skip("this loss does not judge single keypoints")
+    before = loss(name, output, target, weight)
+    for value in output.values():
+        value[:, 2::4] += 5  # of K channels, or of x of all points, then y
+    assert torch.equal(loss(name, output, target, weight), before)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_garments_are_judged_alone(name: str) -> None:
+    target = encode(name)
+    output = random_output(name, target)
+    weight = torch.ones(2, 4, dtype=torch.float64)
+    together, _ = LOSSES[name](output, target, weight)
+    for row in range(2):
+        one = slice(row, row + 1)
+        alone, _ = LOSSES[name](
+            {k: v[one] for k, v in output.items()}, {k: v[one] for k, v in target.items()}, weight[one]
+        )
+        torch.testing.assert_close(alone, together[one])

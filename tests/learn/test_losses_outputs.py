@@ -122,6 +122,16 @@ def test_a_masked_point_or_limb_has_no_gradient(name, key, masked):
     assert output[key].grad[1, masked].any()
 
 
+def test_hard_keypoints_leave_limbs_alone_even_when_there_are_as_many():
+    output, target = _case("paf_mse")
+    target["limb_weight"] = torch.ones(2, 2)
+    weight, terms = torch.ones(2, 2, dtype=torch.float64), [("paf_mse", 1.0)]
+    assert torch.equal(
+        total_loss([output], target, weight, terms=terms, ohkm=1)[0],
+        total_loss([output], target, weight, terms=terms)[0],
+    )
+
+
 def test_a_stage_without_the_output_is_left_out():
     output, target = _case("coordinate_l1")
     weight, terms = torch.ones(2, 2, dtype=torch.float64), [("coordinate_l1", 1.0)]

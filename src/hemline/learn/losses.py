@@ -258,7 +258,7 @@ def total_loss(
             )
         for number, output in enumerate(judged, start=1):
             values, weights = LOSSES[name](output, target, weight)
-            if ohkm and number == len(judged) and values.shape == weight.shape:
+            if ohkm and number == len(judged) and weights is weight:  # values of keypoints, not of limbs or maps
                 weights = hardest(values, weights, count=ohkm)
             # A masked value may be infinite; 0 * inf must not reach the sum.
             weighted = torch.where(weights > 0, values * weights, 0.0)

@@ -96,9 +96,7 @@ def stage(
 def map_predictor(inputs: int, *, keypoints: int, background: bool) -> nn.Conv2d:
     """Build the predictor of keypoint maps and, behind them, of the background's map, which starts at 1."""
     head = predictor(inputs, keypoints + background)
-    if background:
-        with torch.no_grad():
-            head.bias[keypoints] = 1.0
+    nn.init.ones_(head.get_parameter("bias")[keypoints:])
     return head
 
 

@@ -260,7 +260,8 @@ def _describe(problem: Any) -> str:
         case "value_error":  # raised by a validator above
             return f"'{key}': {context['error']}"
         case kind:
-            return f"'{key}': {_EXPECTED.get(kind, problem['msg']).format(**context)}, got {json.dumps(problem['input'])}"
+            expected = _EXPECTED.get(kind, problem["msg"]).format(**context)
+            return f"'{key}': {expected}, got {json.dumps(problem['input'])}"
 
 
 def _unknown_key(parts: list[str]) -> str:

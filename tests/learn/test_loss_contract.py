@@ -26,6 +26,8 @@ OPTIMUM: dict[str, Callable[[Output], Output]] = {
 }
 """For each loss the output that cannot be better for a target."""
 
+NOT_PER_KEYPOINT = {"background_mse", "paf_mse"}
+
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
@@ -108,13 +110,11 @@ def test_a_garment_without_points_gets_no_gradient(name: str) -> None:
         assert not value.grad[1].any()
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in NOT_PER_KEYPOINT])
 def test_a_masked_keypoint_does_not_matter(name: str) -> None:
     target = encode(name)
     output = random_output(name, target)
     weight = torch.tensor([[1.0, 1.0, 0.0, 1.0]] * 2, dtype=torch.float64)
-    if LOSSES[name](output, target, weight)[0].shape != weight.shape:
-        pytest.skip("this loss does not judge single keypoints")
     before = loss(name, output, target, weight)
     for value in output.values():
         value[:, 2::4] += 5  # of K channels, or of x of all points, then y

@@ -97,8 +97,8 @@ class OffsetCodec:
         """
         batch, count, height, width = activated["near"].shape
         near = activated["near"].reshape(batch * count, height * width)
-        offsets = activated["offsets"].reshape(batch, 2, count, height * width).swapaxes(1, 2)  # (B, K, 2, h*w)
-        offsets = offsets.reshape(batch * count, 2, height * width)
+        axes_first = activated["offsets"].reshape(batch, 2, count, height * width)
+        offsets = axes_first.swapaxes(1, 2).reshape(batch * count, 2, height * width)
         surest = near.max(1, keepdims=True)
         maps, cells = np.nonzero(near > 0.01 * surest)
         rows, columns = np.divmod(cells, width)

@@ -100,10 +100,9 @@ def _build_extractor(name: str, levels: int, options: dict[str, Any], *, pretrai
         own: Any = OWN_BACKBONES[name](pretrained=pretrained, **options)
         return Backbone(own, own.channels[-levels:], own.strides[-levels:])
     with torch.device("meta"):
-        count = len(timm.create_model(name, features_only=True, **options).feature_info)
-    extractor = timm.create_model(
-        name, features_only=True, out_indices=tuple(range(count))[-levels:], pretrained=pretrained, **options
-    )
+        whole: Any = timm.create_model(name, features_only=True, **options)
+    indices = tuple(range(len(whole.feature_info)))[-levels:]
+    extractor: Any = timm.create_model(name, features_only=True, out_indices=indices, pretrained=pretrained, **options)
     return Backbone(extractor, extractor.feature_info.channels(), extractor.feature_info.reduction())
 
 

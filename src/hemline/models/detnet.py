@@ -9,6 +9,7 @@ Differs: stem and first three stages are timm's ResNet-50 or SE-ResNeXt-50, so t
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import timm
 from timm.models.resnet import Bottleneck
@@ -27,9 +28,9 @@ class DetNet(nn.Module):
     channels = (256, 512, 1024, 1024, 1024)
     strides = (4, 8, 16, 16, 16)
 
-    def __init__(self, resnet: str, *, pretrained: bool = False, **block_options: object) -> None:
+    def __init__(self, resnet: str, *, pretrained: bool = False, **block_options: Any) -> None:
         super().__init__()
-        donor = timm.create_model(resnet, pretrained=pretrained)
+        donor: Any = timm.create_model(resnet, pretrained=pretrained)
         self.conv1, self.bn1, self.act1, self.maxpool = donor.conv1, donor.bn1, donor.act1, donor.maxpool
         self.layer1, self.layer2, self.layer3 = donor.layer1, donor.layer2, donor.layer3
         self.layer4 = _dilated_stage(**block_options)
@@ -44,7 +45,7 @@ class DetNet(nn.Module):
         return levels
 
 
-def _dilated_stage(*, blocks: int = 3, channels: int = 1024, **options: object) -> nn.Sequential:
+def _dilated_stage(*, blocks: int = 3, channels: int = 1024, **options: Any) -> nn.Sequential:
     """Build one stage at stride 16: the first block's shortcut is a 1x1 convolution, which marks a new stage."""
     block = partial(Bottleneck, channels, channels // 4, dilation=2, first_dilation=2, **options)
     shortcut = nn.Sequential(nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels))

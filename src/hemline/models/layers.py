@@ -22,7 +22,7 @@ def predictor(inputs: int, outputs: int, kernel: int = 1) -> nn.Conv2d:
     """Build the last convolution of a head, started near zero so that training begins from flat maps."""
     conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
     nn.init.normal_(conv.weight, std=0.001)
-    nn.init.zeros_(conv.bias)
+    nn.init.zeros_(conv.get_parameter("bias"))
     return conv
 
 

@@ -42,6 +42,8 @@ class Network(nn.Module):
     output_stride: int
     size_multiple: int
     only_size: int | None = None
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, *, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> None:
         super().__init__()

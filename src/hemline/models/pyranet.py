@@ -8,8 +8,10 @@ the same photo gives the same answer; weights start as PyTorch starts them, not 
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -32,13 +34,12 @@ class PyramidBranches(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         height, width = features.shape[-2:]
-        total = None
+        branches = []
         for ratio, conv in zip(self.ratios, self.convs, strict=True):
             size = (max(1, int(height * ratio)), max(1, int(width * ratio)))
             small = F.interpolate(features, size=size, mode="bilinear", align_corners=False)
-            branch = resize_to(conv(small), features)
-            total = branch if total is None else total + branch
-        return total
+            branches.append(resize_to(conv(small), features))
+        return reduce(torch.add, branches)
 
 
 class PyramidResidual(nn.Module):

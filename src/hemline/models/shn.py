@@ -58,7 +58,7 @@ class SHN(Network):
         self.links = nn.ModuleList(nn.Conv2d(3 * keypoints, channels, 1) for _ in range(stacks - 1))
         self.refine_net = RefineNet(len(self.backbone.channels), 3 * keypoints, channels)
         for head in [*self.heads, self.refine_net.head]:
-            nn.init.constant_(head.bias[:keypoints], _RARE)
+            nn.init.constant_(head.get_parameter("bias")[:keypoints], _RARE)
 
     def stages(self, images: Tensor) -> Stages:
         pyramid = self.decoders[0](self.backbone(images))

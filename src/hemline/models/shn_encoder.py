@@ -9,6 +9,8 @@ Stem and first stage are timm's ResNet-50, so that its ImageNet weights fit ther
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 from torch import Tensor, nn
 
@@ -49,7 +51,7 @@ class SHNEncoder(nn.Module):
 
     def __init__(self, *, pretrained: bool = False) -> None:
         super().__init__()
-        donor = timm.create_model("resnet50", pretrained=pretrained)
+        donor: Any = timm.create_model("resnet50", pretrained=pretrained)
         self.conv1, self.bn1, self.act1, self.maxpool = donor.conv1, donor.bn1, donor.act1, donor.maxpool
         self.layer1 = donor.layer1
         self.dilated = DilatedLevels(self.channels[0])

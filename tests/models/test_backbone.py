@@ -85,15 +85,43 @@ def test_position_embeddings_fit_another_size(tmp_path):
     torch.testing.assert_close(positions, torch.full_like(positions, 0.25))
 
 
-@pytest.mark.parametrize("name", ["detnet50", "detnext50"])
-def test_own_backbones_go_round(name, tmp_path):
-    first = build_backbone(name, levels=5)
+@pytest.mark.parametrize(
+    ("name", "strides"), [("detnet50", [8, 16, 16, 16]), ("detnext50", [8, 16, 16, 16]), ("shn50", [4, 8, 8, 8])]
+)
+def test_own_backbones_go_round(name, strides, tmp_path):
+    first = build_backbone(name).eval()
     path = save(first.extractor.state_dict(), tmp_path / "w.safetensors")
-    second = build_backbone(name, levels=4, weights=path)
-    assert all(
-        torch.equal(tensor, second.extractor.state_dict()[key]) for key, tensor in first.extractor.state_dict().items()
-    )
-    assert second.strides == [8, 16, 16, 16]
+    second = build_backbone(name, weights=path).eval()
+    copied = second.extractor.state_dict()
+    assert all(torch.equal(tensor, copied[key]) for key, tensor in first.extractor.state_dict().items())
+    assert second.strides == strides
+    with torch.no_grad():
+        levels = second(torch.zeros(1, 3, 64, 64))
+    assert [64 // level.shape[2] for level in levels] == strides
+    assert [level.shape[1] for level in levels] == second.channels
+
+
+@pytest.mark.parametrize(
+    ("name", "donor", "shared"),
+    [
+        ("detnet50", "resnet50", ["conv1.weight", "layer1.0.conv2.weight", "layer3.5.conv3.weight"]),
+        ("detnext50", "seresnext50_32x4d", ["bn1.bias", "layer2.0.conv2.weight", "layer3.5.se.fc2.weight"]),
+        ("shn50", "resnet50", ["conv1.weight", "layer1.2.conv3.weight"]),
+    ],
+)
+def test_own_backbones_share_the_weights_of_timm(name, donor, shared, monkeypatch):
+    """weights="timm" starts what is a plain ResNet with that ResNet's pretrained weights."""
+    published = timm.create_model(donor)
+    asked = []
+
+    def create_model(model, *, pretrained):
+        asked.append((model, pretrained))
+        return published
+
+    monkeypatch.setattr(timm, "create_model", create_model)
+    state = build_backbone(name, weights="timm").extractor.state_dict()
+    assert asked == [(donor, True)]
+    assert all(torch.equal(state[key], published.state_dict()[key]) for key in shared)
 
 
 def test_every_misfit_is_listed(tmp_path):

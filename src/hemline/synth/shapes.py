@@ -186,7 +186,7 @@ def _lay_out_trousers(rng: Rng) -> tuple[Layout, list[Stroke]]:
     at: Layout = {}
     waist, crotch_y = rng.uniform(0.3, 0.42), rng.uniform(0.5, 0.75)
     length, leg = crotch_y + rng.uniform(0.35, 1.5), rng.uniform(0.17, 0.3)
-    spread = rng.uniform(0.03, 0.25)  # from the middle to the inner corner of a leg
+    spread = rng.uniform(0.06, 0.25)  # from the middle to the inner corner of a leg
     at["crotch"] = _near(rng, 0.0, crotch_y)
     for side, sign in _SIDES:
         at[f"waistband_{side}"] = _near(rng, sign * waist, 0.0)

@@ -3,7 +3,7 @@
 Source: Papandreou et al. 2017 (G-RMI, arXiv 1701.01779): a mask of the cells near a keypoint, and the vector from
 each of them to it; every cell casts a vote, as sure as its mask, spread over four cells bilinearly.
 Differs: the winner is the centre of the votes about the highest cell, which is exact between the cells; votes
-that are less than 1 % as sure as the surest one are not counted.
+that are less than a tenth as sure as the surest one are not counted.
 """
 
 from __future__ import annotations
@@ -49,12 +49,13 @@ class OffsetCodec:
         offsets = np.zeros((2, count, height, width), np.float32)
         present = np.flatnonzero(visibility >= 0)
         if present.size:
-            x, y = (keypoints_crop[present] / self.stride - 0.5).T  # cell index at the points, (P,) each
-            across = np.broadcast_to(x[:, None, None] - np.arange(width), (len(present), height, width))
-            down = np.broadcast_to(y[:, None, None] - np.arange(height)[:, None], across.shape)
+            centres = keypoints_crop[present] / self.stride - 0.5  # cell index at the points, (P, 2)
+            across = (centres[:, :1] - np.arange(width))[:, None, :].astype(np.float32)  # (P, 1, w)
+            down = (centres[:, 1:] - np.arange(height))[:, :, None].astype(np.float32)  # (P, h, 1)
             inside = across**2 + down**2 <= self.radius**2
             near[present] = inside
-            offsets[:, present] = np.stack([across, down]) * inside / self.radius  # (2, P, h, w)
+            offsets[0, present] = inside * (across / self.radius)
+            offsets[1, present] = inside * (down / self.radius)
         return {"near": near, "offsets": offsets.reshape(2 * count, height, width)}
 
     def activate(self, output: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -67,9 +68,12 @@ class OffsetCodec:
         Edge cases: a cell with NaN, or whose offset is not finite, is near nothing.
         """
         logits, offsets = (np.asarray(output[name], np.float32) for name in ("near", "offsets"))
-        sound = np.isfinite(offsets).reshape(len(offsets), 2, *logits.shape[1:]).all(1) & ~np.isnan(logits)
-        near = np.where(sound, 0.5 + 0.5 * np.tanh(0.5 * np.nan_to_num(logits)), 0)  # the sigmoid, never overflowing
-        return {"near": near.astype(np.float32), "offsets": np.nan_to_num(offsets, nan=0, posinf=0, neginf=0)}
+        near = 0.5 + 0.5 * np.tanh(0.5 * logits)  # the sigmoid, without overflow
+        finite = np.isfinite(offsets)
+        sound = finite.reshape(len(offsets), 2, *logits.shape[1:]).all(1) & ~np.isnan(logits)
+        if not sound.all():
+            near, offsets = np.where(sound, near, np.float32(0)), np.where(finite, offsets, np.float32(0))
+        return {"near": near, "offsets": offsets}
 
     def unflip(self, activated: dict[str, np.ndarray], permutation: tuple[int, ...]) -> dict[str, np.ndarray]:
         """Bring the maps of a mirrored crop back to the unmirrored one; horizontal offsets change their sign.
@@ -100,7 +104,7 @@ class OffsetCodec:
         axes_first = activated["offsets"].reshape(batch, 2, count, height * width)
         offsets = axes_first.swapaxes(1, 2).reshape(batch * count, 2, height * width)
         surest = near.max(1, keepdims=True)
-        maps, cells = np.nonzero(near > 0.01 * surest)
+        maps, cells = np.nonzero(near > 0.1 * surest)
         rows, columns = np.divmod(cells, width)
         x = columns + self.radius * offsets[maps, 0, cells].astype(np.float64)
         y = rows + self.radius * offsets[maps, 1, cells].astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,8 @@ from hemline.infer.predictor import Predictor, Size
 
 ASSUMED_SIZE: Size = (512, 512)
 """Width and height of a photo whose header cannot be read; FashionAI's own."""
+
+_WORKERS = min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class _Cropped:
     crop: np.ndarray
 
 
-def predict_stream(predictor: Predictor, sources: Iterable[Source], *, workers: int = 2) -> Iterator[Outcome]:
+def predict_stream(predictor: Predictor, sources: Iterable[Source], *, workers: int = _WORKERS) -> Iterator[Outcome]:
     """Predict photos one after the other; at most a few batches of them are in memory.
 
     Args:

@@ -51,7 +51,7 @@ def test_targets_lie_on_the_discs_whatever_the_augmentation(skirts):
     distances, mirrored = [], set()
     for epoch, row in itertools.product(range(10), range(4)):
         sample = dataset[epoch, row]
-        points, scores = dataset.codec.decode({"heatmaps": sample["target"]["heatmaps"][None]})
+        points, _ = dataset.codec.decode({"heatmaps": sample["target"]["heatmaps"][None]})
         for channel, index in enumerate(SKIRT):
             if not sample["weight"][channel]:
                 continue

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from hemline.annotation import AnnotationTable
-from hemline.errors import DataError, ImageError, TrainingError, WeightsError
+from hemline.errors import DataError, ImageError, RecipeError, TrainingError, WeightsError
 from hemline.formats.roots import read_roots
 from hemline.infer.stream import predict_table
 from hemline.infer.torch_backend import load_predictor
@@ -78,7 +78,7 @@ def test_overfits_a_few_garments_and_the_saved_network_answers_as_well(table, tm
     weights = fit(still, few, out=tmp_path / "run", validation=few, on_epoch=epochs.append)
     errors = [epoch.ne for epoch in epochs if epoch.ne is not None]
     assert len(errors) == 3
-    assert errors[-1] < 6 < errors[0]
+    assert errors[-1] < 8 < 12 < errors[0]
     assert epochs[-1].best == min(errors)
     assert weights.name == "best.safetensors"
     predicted = predict_table(load_predictor(tmp_path / "run", device="cpu"), few)
@@ -216,3 +216,11 @@ def test_data_without_fitting_rows_is_refused(table, tmp_path):
     with pytest.raises(DataError, match="no labelled point"):
         fit(recipe(), unlabelled, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [{"model": {**SMALL["model"], "options": {"size": 3}}}, {"codec": {"options": {"stride": 2}}}]
+)
+def test_options_that_hemline_sets_are_refused(table, tmp_path, options):
+    with pytest.raises(RecipeError, match=r"(model|codec)\.options must not set (size|stride)"):
+        fit(parse_recipe({**SMALL, **options}), table, out=tmp_path / "run")

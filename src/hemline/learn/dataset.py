@@ -6,6 +6,7 @@ before. That is what makes a killed run resumable to the bit.
 
 from __future__ import annotations
 
+import multiprocessing
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -127,13 +128,19 @@ class EpochBatches(Sampler[list[Key]]):
 
 
 def build_loader(dataset: PhotoDataset, batches: EpochBatches, *, workers: int) -> DataLoader[Any]:
-    """Build the loader; a batch is a dict as a sample is, stacked, or the first ImageError among its photos."""
+    """Build the loader; a batch is a dict as a sample is, stacked, or the first ImageError among its photos.
+
+    Workers come from a fork server where there is one: a plain fork of a process that has threads (TensorBoard's,
+    OpenCV's, those that read photos) can hang on a lock that one of them held.
+    """
+    forkserver = "forkserver" in multiprocessing.get_all_start_methods()
     return DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_collate,
         persistent_workers=workers > 0,
+        multiprocessing_context="forkserver" if workers and forkserver else None,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_keep_to_one_core,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -18,7 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from hemline.annotation import ABSENT, AnnotationTable
-from hemline.errors import DataError, ImageError, TrainingError
+from hemline.errors import DataError, ImageError, RecipeError, TrainingError
 from hemline.images import image_size
 from hemline.infer.predictor import Predictor
 from hemline.infer.schema import Schema, channels_of, keypoint_names, mean_layouts
@@ -77,118 +78,166 @@ def fit(
         TrainingError: the folder holds another run, a loss is not finite, or resuming does not fit.
         DataError, ImageError, RecipeError, WeightsError: the data, a photo, the recipe or weights are at fault.
     """
-    options = recipe.train
     data = _rows_for(recipe, data, "training")
     validation = None if validation is None else _rows_for(recipe, validation, "validation")
-    check_losses([term.name for term in recipe.loss.terms], recipe.codec.name)
-    fabric = Fabric(
-        accelerator=options.accelerator,
-        devices=options.devices,
-        strategy=options.strategy,
-        num_nodes=options.num_nodes,
-        precision=options.precision,
-    )
-    fabric.launch()
-    torch.manual_seed(options.seed)
-
-    network, schema = build_network(recipe, data)
-    network.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(_parameter_groups(network, recipe), lr=options.lr)
-    model, optimizer = fabric.setup(network, optimizer)
-    averaged = AveragedModel(network, multi_avg_fn=_moving_average(options.ema), use_buffers=True)
-    batches = EpochBatches(
-        len(data), batch_size=options.batch_size, seed=options.seed, rank=fabric.global_rank, world=fabric.world_size
-    )
-    scheduler = LambdaLR(optimizer, _warmup_cosine(len(batches) * options.epochs, options.warmup))
-    loader = build_loader(_dataset(recipe, data, schema), batches, workers=options.workers)
-    trained = Trained(network, averaged, optimizer, scheduler)
-    runner = torch_runner(averaged.module, device=fabric.device, autocast=fabric.autocast)
-    predictor = Predictor(runner, schema, batch_size=recipe.predict.batch_size)
-
-    place = Place(data=_fingerprint(data))
-    if fabric.is_global_zero:
-        _open_folder(out, recipe, schema, resume=resume)
-    fabric.barrier()
-    if resume and (out / STATE).is_file():
-        place, scaler = read_state(out, trained, data=place.data)
-        fabric.strategy.precision.load_state_dict(scaler)
-    log = RunLog(out, epochs_done=place.epoch) if fabric.is_global_zero else None
-
-    def save_weights(name: str, error: float | None) -> None:
-        description = {
-            "schema": schema.to_json(),
-            "recipe": recipe.model_dump(mode="json"),
-            "epoch": place.epoch,
-            "ne": error,
-        }
-        write_weights(out / name, averaged.module.state_dict(), description)
-
-    def checkpoint(error: float | None = None) -> None:
-        if fabric.is_global_zero:
-            save_weights(LAST, error)
-            write_state(out, place, trained, scaler=fabric.strategy.precision.state_dict())
-
-    while place.epoch < options.epochs:
-        batches.epoch, batches.start = place.epoch, place.step
-        began, first_step = time.perf_counter(), place.step
-        model.train()
-        if options.freeze_backbone_norm:
-            network.freeze_backbone_norm()
-        for batch in loader:
-            if isinstance(batch, ImageError):
-                raise batch
-            torch.manual_seed(zlib.crc32(f"{options.seed} {place.epoch} {place.step}".encode()))
-            batch = fabric.to_device(batch)
-            images = batch["image"].permute(0, 3, 1, 2)  # (B, S, S, 3) to (B, 3, S, S), channels last in memory
-            loss, shares = total_loss(
-                model(images), batch["target"], batch["weight"], terms=recipe.loss.pairs, ohkm=recipe.loss.ohkm
-            )
-            fabric.backward(loss)
-            norm = fabric.clip_gradients(model, optimizer, max_norm=options.clip or math.inf, error_if_nonfinite=False)
-            # A gradient scaler meets overflows by itself; without one a gradient that is not finite is an end.
-            if not torch.isfinite(loss) or not (torch.isfinite(norm) or options.precision == "16-mixed"):
-                raise TrainingError(_explain_not_finite(place, loss, norm, shares, batch["row"], data))
-            optimizer.step()
-            optimizer.zero_grad()
-            scheduler.step()
-            averaged.update_parameters(network)
-            place.step += 1
-            place.loss_sum += loss.item()
-            on_step(place.step, len(batches), loss.item())
-            if options.checkpoint_steps and place.step % options.checkpoint_steps == 0 and place.step < len(batches):
-                checkpoint()
-        seconds = time.perf_counter() - began
-        photos = (place.step - first_step) * options.batch_size * fabric.world_size
-        mean_loss = place.loss_sum / place.step
-        place.epoch, place.step, place.loss_sum = place.epoch + 1, 0, 0.0
-
-        error = None
-        due = place.epoch % options.validate_every == 0 or place.epoch == options.epochs
-        if validation is not None and due and fabric.is_global_zero:
-            predicted = predict_table(predictor, validation).points[:, :, :2]
-            error = ne(predicted, validation.points, categories=validation.categories)
-            if math.isfinite(error) and (place.best is None or error < place.best):
-                place.best = error
-                save_weights(BEST, error)
-        checkpoint(error)
-        if log is not None:
+    run = _Run(recipe, data, out, resume=resume)
+    with contextlib.ExitStack() as closing:
+        log = closing.enter_context(RunLog(out, epochs_done=run.place.epoch)) if run.leads else None
+        while run.place.epoch < recipe.train.epochs:
+            began = time.perf_counter()
+            photos, loss = run.train_epoch(on_step)
+            seconds = time.perf_counter() - began
+            error = run.validate(validation) if validation is not None else None
             progress = Progress(
-                epoch=place.epoch,
-                epochs=options.epochs,
-                step=place.epoch * len(batches),
-                lr=scheduler.get_last_lr()[-1],
-                loss=mean_loss,
+                epoch=run.place.epoch,
+                epochs=recipe.train.epochs,
+                step=run.place.epoch * len(run.batches),
+                lr=float(run.trained.scheduler.get_last_lr()[-1]),
+                loss=loss,
                 ne=error,
-                best=place.best,
+                best=run.place.best,
                 seconds=seconds,
                 photos_per_second=photos / seconds,
             )
-            log.write(progress)
-            on_epoch(progress)
-        fabric.barrier()
-    if log is not None:
-        log.close()
+            if log:  # before the checkpoint: a row too many is dropped when the run is resumed, a missing one is lost
+                log.write(progress)
+            run.checkpoint(error)
+            if log:
+                on_epoch(progress)
     return out / (BEST if (out / BEST).is_file() else LAST)
+
+
+class _Run:
+    """The parts of a run, assembled from its recipe.
+
+    Attributes:
+        leads: whether this process is the one that validates and writes.
+        place: where the run stands.
+        batches: of the epoch under way.
+        trained: what changes while it trains.
+    """
+
+    def __init__(self, recipe: Recipe, data: AnnotationTable, out: Path, *, resume: bool) -> None:
+        options = recipe.train
+        check_losses([term.name for term in recipe.loss.terms], recipe.codec.name)
+        self.recipe, self.data, self.out = recipe, data, out
+        self.fabric = fabric = Fabric(
+            accelerator=options.accelerator,
+            devices=options.devices,
+            strategy=options.strategy,
+            num_nodes=options.num_nodes,
+            precision=options.precision,
+        )
+        fabric.launch()
+        self.leads = fabric.is_global_zero
+        torch.manual_seed(options.seed)
+
+        self.network, self.schema = build_network(recipe, data)
+        self.network.to(memory_format=torch.channels_last)
+        optimizer = torch.optim.AdamW(_parameter_groups(self.network, recipe), lr=options.lr)
+        self.model, self.optimizer = fabric.setup(self.network, optimizer)
+        self.averaged = AveragedModel(self.network, multi_avg_fn=_moving_average(options.ema), use_buffers=True)
+        self.batches = EpochBatches(
+            len(data),
+            batch_size=options.batch_size,
+            seed=options.seed,
+            rank=fabric.global_rank,
+            world=fabric.world_size,
+        )
+        scheduler = LambdaLR(self.optimizer, _warmup_cosine(len(self.batches) * options.epochs, options.warmup))
+        self.trained = Trained(self.network, self.averaged, self.optimizer, scheduler)
+        self.loader = build_loader(_dataset(recipe, data, self.schema), self.batches, workers=options.workers)
+        runner = torch_runner(self.averaged.module, device=fabric.device, autocast=fabric.autocast)
+        self.predictor = Predictor(runner, self.schema, batch_size=recipe.predict.batch_size)
+
+        self.place = Place(data=_fingerprint(data))
+        if self.leads:
+            _open_folder(out, recipe, self.schema, resume=resume)
+        fabric.barrier()
+        if resume and (out / STATE).is_file():
+            self.place, scaler = read_state(out, self.trained, data=self.place.data)
+            fabric.strategy.precision.load_state_dict(scaler)
+
+    def train_epoch(self, on_step: Callable[[int, int, float], None]) -> tuple[int, float]:
+        """Train the epoch under way to its end.
+
+        Returns:
+            how many photos were seen since the start or the resumption, and the epoch's mean loss.
+        """
+        place, options = self.place, self.recipe.train
+        self.batches.epoch, self.batches.start = place.epoch, place.step
+        first_step = place.step
+        self.model.train()
+        if options.freeze_backbone_norm:
+            self.network.freeze_backbone_norm()
+        for batch in self.loader:
+            if isinstance(batch, ImageError):
+                raise batch
+            torch.manual_seed(zlib.crc32(f"{options.seed} {place.epoch} {place.step}".encode()))
+            loss = self._step(self.fabric.to_device(batch))
+            place.step += 1
+            place.loss_sum += loss
+            on_step(place.step, len(self.batches), loss)
+            if (
+                options.checkpoint_steps
+                and place.step % options.checkpoint_steps == 0
+                and place.step < len(self.batches)
+            ):
+                self.checkpoint()
+        photos = (place.step - first_step) * options.batch_size * self.fabric.world_size
+        mean_loss = place.loss_sum / place.step
+        place.epoch, place.step, place.loss_sum = place.epoch + 1, 0, 0.0
+        return photos, mean_loss
+
+    def _step(self, batch: dict[str, Any]) -> float:
+        """Learn from one batch, and return its loss."""
+        recipe = self.recipe
+        images = batch["image"].permute(0, 3, 1, 2)  # (B, S, S, 3) -> (B, 3, S, S), channels last in memory
+        loss, shares = total_loss(
+            self.model(images), batch["target"], batch["weight"], terms=recipe.loss.pairs, ohkm=recipe.loss.ohkm
+        )
+        self.fabric.backward(loss)
+        norm = self.fabric.clip_gradients(
+            self.model, self.optimizer, max_norm=recipe.train.clip or math.inf, error_if_nonfinite=False
+        )
+        assert isinstance(norm, Tensor)
+        # A gradient scaler meets overflows by itself; without one a gradient that is not finite is an end.
+        if not torch.isfinite(loss) or not (torch.isfinite(norm) or recipe.train.precision == "16-mixed"):
+            raise TrainingError(_explain_not_finite(self.place, loss, norm, shares, batch["row"], self.data))
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.trained.scheduler.step()
+        self.averaged.update_parameters(self.network)
+        return loss.item()
+
+    def validate(self, validation: AnnotationTable) -> float | None:
+        """Measure NE of the averaged weights, and keep them if they are the best so far; None when not due."""
+        options = self.recipe.train
+        due = self.place.epoch % options.validate_every == 0 or self.place.epoch == options.epochs
+        if not (due and self.leads):
+            return None
+        predicted = predict_table(self.predictor, validation).points[:, :, :2]
+        error = ne(predicted, validation.points, categories=validation.categories)
+        if math.isfinite(error) and (self.place.best is None or error < self.place.best):
+            self.place.best = error
+            self._write_weights(BEST, error)
+        return error
+
+    def checkpoint(self, error: float | None = None) -> None:
+        """Write the last weights and the state; `error` is their validation NE, where it is known."""
+        if self.leads:
+            self._write_weights(LAST, error)
+            write_state(self.out, self.place, self.trained, scaler=self.fabric.strategy.precision.state_dict())
+        self.fabric.barrier()
+
+    def _write_weights(self, name: str, error: float | None) -> None:
+        description = {
+            "schema": self.schema.to_json(),
+            "recipe": self.recipe.model_dump(mode="json"),
+            "epoch": self.place.epoch,
+            "ne": error,
+        }
+        write_weights(self.out / name, self.averaged.module.state_dict(), description)
 
 
 def _rows_for(recipe: Recipe, table: AnnotationTable, purpose: str) -> AnnotationTable:
@@ -206,6 +255,13 @@ def _rows_for(recipe: Recipe, table: AnnotationTable, purpose: str) -> Annotatio
 
 def build_network(recipe: Recipe, data: AnnotationTable) -> tuple[Network, Schema]:
     """Build the network and describe it."""
+    for section, options, reserved in (
+        ("model", recipe.model.options, ("keypoints", "size", "mean", "std", "backbone", "backbone_weights")),
+        ("codec", recipe.codec.options, ("size_wh", "stride", "keypoints")),
+    ):
+        taken = [name for name in ("name", *reserved) if name in options]
+        if taken:
+            raise RecipeError(f"{section}.options must not set {', '.join(taken)}: hemline does, from other keys")
     keypoints, limbs = channels_of(recipe.categories)
     arguments: dict[str, Any] = {
         "name": recipe.model.name,
@@ -280,14 +336,14 @@ def _warmup_cosine(steps: int, warmup: float) -> Callable[[int], float]:
     return factor
 
 
-def _moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+def _moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
     """Build the exponential moving average of weights whose memory grows from nothing to `decay`.
 
     Without the growth a short run would end with weights that still remember the random start.
     """
 
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-        share = 1 - min(decay, (1 + count.item()) / (10 + count.item())) if decay else 1.0
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        share = 1 - min(decay, (1 + int(count)) / (10 + int(count))) if decay else 1.0
         if averaged[0].is_floating_point():
             torch._foreach_lerp_(averaged, current, share)
         else:  # batch norm's step counters

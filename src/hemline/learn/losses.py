@@ -240,7 +240,8 @@ def total_loss(
         target: what the codec encoded, batched.
         weight: (B, K): 1 for visible points, the recipe's weight for occluded ones, 0 for absent ones.
         terms: names of LOSSES and their weights.
-        ohkm: keep this many keypoints per garment on each term's final stage; 0 keeps all.
+        ohkm: keep this many keypoints per garment on each term's final stage; 0 keeps all. Limbs and
+            background are not keypoints and stay.
     Returns:
         the loss (), averaged over the weighted points of the batch, and each garment's share (B,), detached.
     Raises:

@@ -131,7 +131,7 @@ def read_state(folder: Path, trained: Trained, *, data: int) -> tuple[Place, dic
 
 
 class RunLog:
-    """log.csv and TensorBoard, one row per epoch.
+    """log.csv and TensorBoard, one row per epoch; a context that closes the event file.
 
     Args:
         folder: the run folder.
@@ -160,8 +160,10 @@ class RunLog:
                 self.board.add_scalar(name, row[name], progress.epoch)
         self.board.flush()
 
-    def close(self) -> None:
-        """Close the event file."""
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self.board.close()
 
 

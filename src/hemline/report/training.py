@@ -53,5 +53,6 @@ class TrainingDisplay:
         ne = "" if epoch.ne is None else f"  NE {epoch.ne:6.2f} %  best {epoch.best or epoch.ne:6.2f} %"
         self.console.print(
             f"epoch {epoch.epoch:>4}/{self.epochs}  loss {epoch.loss:8.4f}{ne}  "
-            f"lr {epoch.lr:.2e}  {epoch.photos_per_second:6.1f} photos/s"
+            f"lr {epoch.lr:.2e}  {epoch.photos_per_second:6.1f} photos/s",
+            soft_wrap=True,
         )

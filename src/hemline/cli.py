@@ -252,13 +252,30 @@ def draw(
 
 
 @app.command()
-def models() -> None:
+def models(
+    table: Annotated[bool, typer.Option("--table", help="Measure the network of each recipe.")] = False,
+) -> None:
     """List the networks that a recipe can name."""
-    require_extra("torch", "train")
+    require_extra("lightning", "train")
     from hemline.models import MODELS
 
-    for name, build in MODELS.items():
-        typer.echo(f"{name:<12} {(inspect.getmodule(build).__doc__ or '').splitlines()[0]}")
+    if not table:
+        for name, build in MODELS.items():
+            typer.echo(f"{name:<12} {(inspect.getmodule(build).__doc__ or '').splitlines()[0]}")
+        return
+    from hemline.learn.fit import model_arguments
+    from hemline.models.count import measure_network
+    from hemline.recipe import read_recipe, shipped_recipes
+
+    typer.echo("| recipe | network | arXiv | params | GFLOPs | size | outputs |")
+    typer.echo("|---|---|---|---|---|---|---|")
+    for name, path in shipped_recipes().items():
+        recipe = read_recipe(path)
+        measured = measure_network(**model_arguments(recipe))
+        typer.echo(
+            f"| {name} | {recipe.model.name} | {measured.paper} | {measured.parameters / 1e6:.1f} M "
+            f"| {measured.flops / 1e9:.2f} | {recipe.input.size} | {', '.join(measured.outputs)} |"
+        )
 
 
 @app.command()

@@ -7,7 +7,7 @@ import json
 import math
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -253,15 +253,14 @@ def _rows_for(recipe: Recipe, table: AnnotationTable, purpose: str) -> Annotatio
     return rows
 
 
-def build_network(recipe: Recipe, data: AnnotationTable) -> tuple[Network, Schema]:
-    """Build the network and describe it."""
-    for section, options, reserved in (
-        ("model", recipe.model.options, ("keypoints", "size", "mean", "std", "backbone", "backbone_weights")),
-        ("codec", recipe.codec.options, ("size_wh", "stride", "keypoints")),
-    ):
-        taken = [name for name in ("name", *reserved) if name in options]
-        if taken:
-            raise RecipeError(f"{section}.options must not set {', '.join(taken)}: hemline does, from other keys")
+def model_arguments(recipe: Recipe) -> dict[str, Any]:
+    """Return the arguments of `build_model` that a recipe stands for, but for the backbone's weights.
+
+    Raises:
+        RecipeError: model.options holds what other keys of the recipe say.
+    """
+    reserved = ("name", "keypoints", "size", "mean", "std", "backbone", "backbone_weights")
+    _check_options("model", recipe.model.options, reserved=reserved)
     keypoints, limbs = channels_of(recipe.categories)
     arguments: dict[str, Any] = {
         "name": recipe.model.name,
@@ -274,6 +273,20 @@ def build_network(recipe: Recipe, data: AnnotationTable) -> tuple[Network, Schem
     }
     if recipe.model.backbone is not None:
         arguments["backbone"] = recipe.model.backbone
+    return arguments
+
+
+def _check_options(section: str, options: dict[str, Any], *, reserved: Sequence[str]) -> None:
+    taken = [name for name in reserved if name in options]
+    if taken:
+        raise RecipeError(f"{section}.options must not set {', '.join(taken)}: hemline does, from other keys")
+
+
+def build_network(recipe: Recipe, data: AnnotationTable) -> tuple[Network, Schema]:
+    """Build the network and describe it."""
+    _check_options("codec", recipe.codec.options, reserved=("name", "size_wh", "stride", "keypoints"))
+    keypoints, limbs = channels_of(recipe.categories)
+    arguments = model_arguments(recipe)
     network = build_model(**arguments, backbone_weights=recipe.model.backbone_weights)
     sizes_wh = np.array([image_size(path) for path in data.paths])
     schema = Schema(

@@ -1,10 +1,55 @@
-"""Size and cost of a network."""
+"""Size and cost of networks."""
 
 from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from hemline.models import MODELS, build_model
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSize:
+    """One line of the table of networks.
+
+    Attributes:
+        paper: arXiv number of the architecture's paper; empty where there is none.
+        parameters: see `count_parameters`.
+        flops: see `count_flops`, at the size asked for.
+        outputs: names of the outputs of all stages (models/network.py).
+    """
+
+    paper: str
+    parameters: int
+    flops: int
+    outputs: tuple[str, ...]
+
+
+def measure_network(name: str, *, size: int, **options: Any) -> NetworkSize:
+    """Build a network without memory for its weights, and measure it.
+
+    Args:
+        name, options: of `build_model`.
+        size: side of the square input.
+    Raises:
+        RecipeError: see `build_model`.
+    """
+    with torch.device("meta"):
+        network = build_model(name, size=size, **options)
+        outputs = [output for stage in network.eval()(torch.zeros(1, 3, size, size)) for output in stage]
+    papers = re.findall(r"\d{4}\.\d{4,5}", inspect.getdoc(inspect.getmodule(MODELS[name])) or "")
+    return NetworkSize(
+        paper=papers[0] if papers else "",
+        parameters=count_parameters(network),
+        flops=count_flops(network, size),
+        outputs=tuple(dict.fromkeys(outputs)),
+    )
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -49,7 +49,8 @@ class HeatmapCodec:
             if self.belief:
                 across /= across.sum(1, keepdims=True)
                 down /= down.sum(1, keepdims=True)
-            maps[present] = down[:, :, None] * across[:, None, :]
+            down, across = down.astype(np.float32), across.astype(np.float32)  # the product is the cost
+            maps[present] = down[:, :, None] * across[:, None, :]  # (P, h, 1) * (P, 1, w) -> (P, h, w)
         return {"heatmaps": maps}
 
     def activate(self, output: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,0 +1,106 @@
+"""Let every network learn eight real photos by heart: NE below 1 % shows that nothing in it is cut off.
+
+    python benchmarks/overfit_networks.py --data ROOT:train.csv [--only NAME ...]
+
+Network by network, each result kept as benchmarks/results/overfit/NAME.json; what has one is not trained again.
+No augmentation, random starting weights, no test-time flip; it stops as soon as NE is below 1 %, or after
+MOST_STEPS. "constant" is the NE of the best answer that does not look at the photo, the mean layout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hemline.annotation import AnnotationTable
+from hemline.files import write_atomic
+from hemline.formats.roots import read_roots
+from hemline.images import image_size
+from hemline.infer.schema import mean_layouts
+from hemline.learn.fit import fit
+from hemline.learn.run_folder import Progress
+from hemline.metrics import ne
+from hemline.recipe import Recipe, parse_recipe, read_recipe, shipped_recipes
+
+RESULTS = Path(__file__).resolve().parent / "results" / "overfit"
+LEFT_OUT = ("demo",)
+PHOTOS = 8
+GOAL = 1.0
+SIZE = 192
+MOST_STEPS = 1000
+
+
+class Learned(Exception):
+    """Raised to end a training that has reached the goal."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, action="append")
+    parser.add_argument("--only", nargs="*", help="names of recipes; all by default")
+    chosen = parser.parse_args()
+    photos = eight_photos(read_roots(chosen.data)[0])
+    for name, path in shipped_recipes().items():
+        wanted = name not in LEFT_OUT if chosen.only is None else name in chosen.only
+        if wanted and not (RESULTS / f"{name}.json").is_file():
+            result = overfit(read_recipe(path), photos)
+            write_atomic(RESULTS / f"{name}.json", json.dumps(result, indent=1) + "\n")
+            print(f"{name}: NE {result['ne']:.2f} % after {result['steps']} steps", flush=True)
+
+
+def eight_photos(table: AnnotationTable) -> AnnotationTable:
+    """Take photos of all categories, two of the first three."""
+    by_category = [
+        [row for row, name in enumerate(table.categories) if name == category]
+        for category in dict.fromkeys(table.categories)
+    ]
+    rows = [rows[turn] for turn in range(2) for rows in by_category]
+    return table.select(rows[:PHOTOS])
+
+
+def overfit(recipe: Recipe, photos: AnnotationTable) -> dict[str, Any]:
+    """Train on the photos alone until the goal is reached, and describe the outcome in plain JSON values."""
+    content = recipe.model_dump(exclude_none=True)
+    content["augment"] = {"flip": 0.0, "rotation": 0.0, "scale": (1.0, 1.0), "shift": 0.0}
+    content["augment"] |= {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0, "gray": 0.0}
+    content["input"]["size"] = recipe.input.size if torch.cuda.is_available() else SIZE
+    content["model"]["backbone_weights"] = "random"
+    content["predict"]["flip"] = False
+    content["train"] |= {"epochs": MOST_STEPS, "batch_size": PHOTOS, "validate_every": 25, "workers": 0}
+    content["train"] |= {"ema": 0.9, "precision": "32-true", "checkpoint_steps": 0}
+    seen: list[Progress] = []
+
+    def after_epoch(progress: Progress) -> None:
+        if progress.ne is not None:
+            seen.append(progress)
+            if progress.ne < GOAL:
+                raise Learned
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            fit(parse_recipe(content), photos, validation=photos, out=Path(folder) / "run", on_epoch=after_epoch)
+        except Learned:
+            pass
+    best = min(seen, key=lambda progress: progress.ne if progress.ne is not None else np.inf)
+    return {"recipe": recipe.name, "ne": best.ne, "steps": best.step, "constant": constant_ne(photos)}
+
+
+def constant_ne(photos: AnnotationTable) -> float:
+    """Measure the mean layout of each category, which does not look at the photo."""
+    sizes = np.array([image_size(path) for path in photos.paths], float)
+    layouts = mean_layouts(photos, sizes)
+    answer = [
+        [share if share is not None else (np.nan, np.nan) for share in layouts[category]]
+        for category in photos.categories
+    ]
+    return ne(np.array(answer) * sizes[:, None], photos.points, categories=photos.categories)
+
+
+if __name__ == "__main__":
+    main()

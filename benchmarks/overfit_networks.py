@@ -10,6 +10,7 @@ MOST_STEPS. "constant" is the NE of the best answer that does not look at the ph
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import tempfile
 from pathlib import Path
@@ -36,8 +37,8 @@ SIZE = 192
 MOST_STEPS = 1000
 
 
-class Learned(Exception):
-    """Raised to end a training that has reached the goal."""
+class GoalReached(Exception):  # noqa: N818 (no error)
+    """Raised to end a training that has learned enough."""
 
 
 def main() -> None:
@@ -80,13 +81,10 @@ def overfit(recipe: Recipe, photos: AnnotationTable) -> dict[str, Any]:
         if progress.ne is not None:
             seen.append(progress)
             if progress.ne < GOAL:
-                raise Learned
+                raise GoalReached
 
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            fit(parse_recipe(content), photos, validation=photos, out=Path(folder) / "run", on_epoch=after_epoch)
-        except Learned:
-            pass
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(GoalReached):
+        fit(parse_recipe(content), photos, validation=photos, out=Path(folder) / "run", on_epoch=after_epoch)
     best = min(seen, key=lambda progress: progress.ne if progress.ne is not None else np.inf)
     return {"recipe": recipe.name, "ne": best.ne, "steps": best.step, "constant": constant_ne(photos)}
 

@@ -257,7 +257,7 @@ def _place(rng: Rng, points: np.ndarray, size: int) -> np.ndarray:
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     turned = points @ turn.T
     low, high = turned.min(0), turned.max(0)
-    scale = size * rng.uniform(0.55, 0.92) / (high - low).max()
+    scale = size * rng.uniform(0.6, 0.92) / (high - low).max()
     room = size - scale * (high - low)
     margin = 0.03 * size
     corner = rng.uniform(np.full(2, margin), np.maximum(room - margin, margin))

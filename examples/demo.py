@@ -24,7 +24,7 @@ def main() -> None:
     out: Path = parser.parse_args().out
     began = time.monotonic()
 
-    say("1. Draw garments: 400 to learn from, and 60 others to be judged on.")
+    say("1. Draw garments: 400 to learn from, and 60 others to choose the best epoch and to be judged on.")
     for name, count, seed in (("train", 400, 1), ("val", 60, 2)):
         if labels(out / name).exists():
             print(f"{out / name} is there already")
@@ -51,13 +51,16 @@ def main() -> None:
 
     ne = json.loads((out / "report.json").read_text(encoding="utf-8"))["ne"]
     say(f"Done in {(time.monotonic() - began) / 60:.1f} minutes: NE {ne:.2f} %.")
-    print(f"  {out / 'pictures'}          look at these first: the truth and, to its right, the prediction")
-    print(f"  {out / 'report.json'}       the score by category and keypoint")
-    print(f"  {out / 'submission.csv'}    what one would hand in")
-    print(f"  {out / 'run'}               the trained network, its recipe and its log")
+    for name, about in (
+        ("pictures", "look at these first: the truth and, to its right, the prediction"),
+        ("report.json", "the score by category and by keypoint"),
+        ("submission.csv", "what one would hand in"),
+        ("run", "the trained network, its recipe and its log"),
+    ):
+        print(f"  {out / name!s:<28}{about}")
     print()
     print("Next, with photos of your own in FashionAI's layout (Images/ and Annotations/):")
-    print("  hemline recipes             the networks that can be trained by name")
+    print("  hemline recipes  # what can be trained by name")
     print("  hemline train cpn_mobilenetv2 --data YOUR_PHOTOS --val MORE_PHOTOS --out runs/first")
     print("  hemline predict runs/first A_FOLDER --category skirt --out pred.csv --draw pictures")
 

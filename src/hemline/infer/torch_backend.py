@@ -14,13 +14,10 @@ from torch import nn
 from hemline.errors import HemlineError, WeightsError
 from hemline.infer.predictor import Predictor, Run
 from hemline.infer.schema import Schema
-from hemline.learn.checkpoint import load_strictly, read_weights
+from hemline.learn.checkpoint import BEST, LAST, load_strictly, read_weights
 from hemline.models import build_model
 
 Autocast = Callable[[], contextlib.AbstractContextManager[Any]]
-
-WEIGHTS = ("best.safetensors", "last.safetensors")
-"""What a run folder is searched for, in this order."""
 
 
 def load_predictor(
@@ -80,10 +77,10 @@ def find_weights(path: Path) -> Path:
         WeightsError: there is none.
     """
     if path.is_dir():
-        for name in WEIGHTS:
+        for name in (BEST, LAST):
             if (path / name).is_file():
                 return path / name
-        raise WeightsError(f"{path}: no {' or '.join(WEIGHTS)} in this folder; is it a run folder of `hemline train`?")
+        raise WeightsError(f"{path}: no {BEST} or {LAST} in this folder; is it a run folder of `hemline train`?")
     if not path.is_file():
         raise WeightsError(f"{path}: no such run folder or weights file")
     return path

@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from hemline.errors import WeightsError
 from hemline.files import write_atomic
 
+BEST, LAST = "best.safetensors", "last.safetensors"
+"""The weights files of a run folder: of the epoch with the lowest NE, and of the last checkpoint."""
+
 _KEY = "hemline"
 
 

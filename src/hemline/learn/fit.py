@@ -26,12 +26,10 @@ from hemline.infer.schema import Schema, channels_of, keypoint_names, mean_layou
 from hemline.infer.stream import predict_table
 from hemline.infer.torch_backend import torch_runner
 from hemline.learn.augment import Augmenter
-from hemline.learn.checkpoint import write_weights
+from hemline.learn.checkpoint import BEST, LAST, write_weights
 from hemline.learn.dataset import EpochBatches, PhotoDataset, build_loader
 from hemline.learn.losses import check_losses, total_loss
 from hemline.learn.run_folder import (
-    BEST,
-    LAST,
     RECIPE,
     SCHEMA,
     STATE,

@@ -28,7 +28,7 @@ from hemline.files import open_atomic, write_atomic
 from hemline.learn.checkpoint import load_strictly, read_weights, write_weights
 
 RECIPE, SCHEMA, LOG = "recipe.toml", "schema.json", "log.csv"
-BEST, LAST, STATE = "best.safetensors", "last.safetensors", "state.safetensors"
+STATE = "state.safetensors"
 
 
 @dataclass

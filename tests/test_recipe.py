@@ -127,6 +127,9 @@ def test_unknown_key_lists_its_own_section_only() -> None:
         ("augment", "scale", [1.2, 0.8], "needs 0 < smallest <= largest, got [1.2, 0.8]"),
         ("augment", "scale", [0, 1], "needs 0 < smallest <= largest, got [0.0, 1.0]"),
         ("augment", "scale", [1, 2, 3], "expected 2 values, got [1, 2, 3]"),
+        ("train", "seed", -1, "must be at least 0, got -1"),
+        ("train", "seed", 2**63, "must be below 9.22337e+18, got 9223372036854775808"),
+        ("loss", "terms", [], "needs at least one term, got []"),
     ],
 )
 def test_value_out_of_range(section: str, key: str, value: object, expected: str) -> None:
@@ -149,10 +152,15 @@ def test_value_out_of_range(section: str, key: str, value: object, expected: str
         ("augment", "scale", 1.0, "expected a list in brackets, got 1.0"),
         ("loss", "terms", "heatmap_mse", 'expected a list in brackets, got "heatmap_mse"'),
         ("train", "precision", "fp16", "expected '32-true', 'bf16-mixed' or '16-mixed', got \"fp16\""),
+        ("train", "strategy", "fsdp", "expected 'auto' or 'ddp', got \"fsdp\""),
     ],
 )
 def test_value_of_the_wrong_type(section: str, key: str, value: object, expected: str) -> None:
     assert message({section: {key: value}}) == f"mine.toml: '{section}.{key}': {expected}"
+
+
+def test_every_part_of_std_is_positive() -> None:
+    assert message({"input": {"std": [0.2, 0, 0.2]}}) == "mine.toml: 'input.std[1]': must be above 0, got 0"
 
 
 def test_a_value_where_a_section_should_be() -> None:
@@ -228,7 +236,14 @@ def test_read_a_file_from_windows(recipe_file: Path) -> None:
 def test_messages_name_the_file_and_the_key(recipe_file: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         read_recipe(recipe_file, overrides=["train.epochs=0"])
-    assert str(caught.value) == f"{recipe_file}: 'train.epochs': must be at least 1, got 0"
+    assert str(caught.value) == "--set train.epochs=0: 'train.epochs': must be at least 1, got 0"
+    recipe_file.write_text(recipe_file.read_text().replace("epochs = 3", "epochs = 0"))
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(recipe_file, overrides=["train.lr=-1", "train.lr=0"])
+    assert str(caught.value).splitlines() == [
+        f"{recipe_file}: 'train.epochs': must be at least 1, got 0",
+        "--set train.lr=0: 'train.lr': must be above 0, got 0",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -273,9 +288,7 @@ def test_a_written_recipe_is_the_same_and_complete(recipe_file: Path, tmp_path: 
         ("train.lr=3e-4", "train", "lr", 3e-4),
         ("train.lr=1", "train", "lr", 1.0),
         ("augment.scale=[0.5, 2.0]", "augment", "scale", (0.5, 2.0)),
-        ("augment.scale=0.5, 2.0", "augment", "scale", (0.5, 2.0)),
         ("predict.flip=false", "predict", "flip", False),
-        ("predict.flip=False", "predict", "flip", False),
         ("model.backbone=resnet50", "model", "backbone", "resnet50"),
         ("model.backbone='resnet50'", "model", "backbone", "resnet50"),
         ("model.backbone_weights=../a b/w=1.safetensors", "model", "backbone_weights", "../a b/w=1.safetensors"),
@@ -306,8 +319,9 @@ def test_the_last_override_wins(recipe_file: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("train.epochs", "--set train.epochs: expected KEY=VALUE, for example train.epochs=5"),
-        ("=5", "--set =5: expected KEY=VALUE, for example train.epochs=5"),
+        ("train.epochs", "--set train.epochs: expected KEY=VALUE on one line, for example train.epochs=5"),
+        ("=5", "--set =5: expected KEY=VALUE on one line, for example train.epochs=5"),
+        ("name=a\nb = 2", "--set name=a\nb = 2: expected KEY=VALUE on one line, for example train.epochs=5"),
         ("train.epochs.more=5", "--set train.epochs.more=5: 'epochs' is a value, not a section"),
     ],
 )
@@ -325,12 +339,18 @@ def test_broken_override(recipe_file: Path, override: str, expected: str) -> Non
         ("train.epochs=", "'train.epochs': expected a whole number, got \"\""),
         ("train=5", "'train': expected a section with keys of its own, got 5"),
         ("train.epochs=2020-01-01", "'train.epochs': expected a whole number, got \"2020-01-01\""),
+        ("trian.epochs=5", "unknown key 'trian'. Did you mean 'train'?"),
+        ("loss.terms=[{weight = 2.0}]", "'loss.terms[0].name' is missing"),
+        # Python's spellings are no TOML.
+        ("predict.flip=False", "'predict.flip': expected true or false, got \"False\""),
+        ("augment.scale=0.5, 2.0", "'augment.scale': expected a list in brackets, got \"0.5, 2.0\""),
+        ("augment.scale=(0.5, 2.0)", "'augment.scale': expected a list in brackets, got \"(0.5, 2.0)\""),
     ],
 )
 def test_override_that_does_not_fit(recipe_file: Path, override: str, expected: str) -> None:
     with pytest.raises(RecipeError) as caught:
         read_recipe(recipe_file, overrides=[override])
-    assert str(caught.value).startswith(f"{recipe_file}: {expected}")
+    assert str(caught.value).startswith(f"--set {override}: {expected}")
 
 
 # ---------------------------------------------------------------- shipped recipes
@@ -354,3 +374,13 @@ def test_unknown_recipe_names_the_nearest(tmp_path: Path) -> None:
         recipe_path("cpn_mobilenet2")
     with pytest.raises(RecipeError, match=r"no such file, and unknown recipe 'none'"):
         recipe_path(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize("name", ["demo.toml", "no_such_folder/demo.toml"])
+def test_a_shipped_recipe_is_named_without_folder_and_suffix(tmp_path: Path, monkeypatch: Any, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError) as caught:
+        recipe_path(name)
+    assert str(caught.value) == (
+        f"{name}: no such file; the shipped recipe is named 'demo': leave out the folder and .toml"
+    )

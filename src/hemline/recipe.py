@@ -6,13 +6,12 @@ name. There is no inheritance between recipes.
 
 from __future__ import annotations
 
-import ast
 import difflib
 import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -21,8 +20,13 @@ from hemline.errors import RecipeError, unknown_name
 from hemline.files import write_atomic
 from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS
 
+Key = tuple[str, ...]
+"""A recipe's key part by part: ("train", "epochs")."""
+
 Range = tuple[float, float]
 Color = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0)]
+Spread = tuple[Positive, Positive, Positive]
 
 
 class _Section(BaseModel):
@@ -43,13 +47,13 @@ class InputSection(_Section):
 
     size: int = Field(256, ge=32, description="side of the square crop, pixels")
     mean: Color = Field((0.485, 0.456, 0.406), description="of the RGB channels, on a scale of 0 to 1")
-    std: Color = Field((0.229, 0.224, 0.225), description="of the RGB channels, on a scale of 0 to 1")
+    std: Spread = Field((0.229, 0.224, 0.225), description="of the RGB channels, on a scale of 0 to 1")
 
 
 class CodecSection(_Section):
     """[codec]: how points become targets and outputs become points."""
 
-    name: str = "belief"
+    name: str = Field("belief", description="one of codecs.CODECS")
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the codec")
 
 
@@ -63,9 +67,18 @@ class LossTerm(_Section):
 class LossSection(_Section):
     """[loss]: what is minimised: the weighted sum of the terms, averaged over the network's stages."""
 
-    terms: tuple[LossTerm, ...] = (LossTerm(name="softmax_cross_entropy"),)
+    terms: tuple[LossTerm, ...] = Field(
+        (LossTerm(name="softmax_cross_entropy"),), description="names of learn.losses.LOSSES, and weights"
+    )
     ohkm: int = Field(0, ge=0, description="keep the k hardest keypoints of a garment on the last stage; 0 keeps all")
     occluded_weight: float = Field(1.0, ge=0, description="weight of occluded points; visible ones count 1")
+
+    @field_validator("terms")
+    @classmethod
+    def _some(cls, value: tuple[LossTerm, ...]) -> tuple[LossTerm, ...]:
+        if not value:
+            raise ValueError("needs at least one term, got []")
+        return value
 
     @property
     def pairs(self) -> tuple[tuple[str, float], ...]:
@@ -80,9 +93,9 @@ class AugmentSection(_Section):
     rotation: float = Field(30.0, ge=0, description="largest angle, degrees")
     scale: Range = Field((0.75, 1.25), description="zoom, log-uniform")
     shift: float = Field(0.08, ge=0, description="largest move, share of the crop")
-    brightness: float = Field(0.3, ge=0, lt=1)
-    contrast: float = Field(0.3, ge=0, lt=1)
-    saturation: float = Field(0.3, ge=0, lt=1)
+    brightness: float = Field(0.3, ge=0, lt=1, description="factor from 1 - value to 1 + value")
+    contrast: float = Field(0.3, ge=0, lt=1, description="as brightness")
+    saturation: float = Field(0.3, ge=0, lt=1, description="as brightness")
     hue: float = Field(0.05, ge=0, le=0.5, description="largest turn, share of the colour circle")
     gray: float = Field(0.05, ge=0, le=1, description="probability of no colour at all")
     erase: float = Field(0.0, ge=0, le=1, description="probability of a random rectangle painted over")
@@ -108,13 +121,13 @@ class TrainSection(_Section):
     clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 does not clip")
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights; 0 does not average")
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**63, description="of all random choices")
     validate_every: int = Field(1, ge=1, description="epochs between validations; the last epoch always is")
     checkpoint_steps: int = Field(0, ge=0, description="steps between checkpoints inside an epoch; 0: epochs only")
     workers: int = Field(1, ge=0, description="loader processes")
     accelerator: str = Field("auto", description="Lightning Fabric's accelerator")
     devices: int | str = Field("auto", description="Lightning Fabric's devices")
-    strategy: str = Field("auto", description="Lightning Fabric's strategy")
+    strategy: Literal["auto", "ddp"] = Field("auto", description="Lightning Fabric's strategy")
     num_nodes: int = Field(1, ge=1)
 
 
@@ -167,6 +180,10 @@ def recipe_path(recipe: str) -> Path:
     shipped = shipped_recipes()
     if recipe in shipped:
         return shipped[recipe]
+    if Path(recipe).stem in shipped:
+        raise RecipeError(
+            f"{recipe}: no such file; the shipped recipe is named '{Path(recipe).stem}': leave out the folder and .toml"
+        )
     raise RecipeError(f"{recipe}: no such file, and {unknown_name('recipe', Path(recipe).stem, shipped)}")
 
 
@@ -175,9 +192,10 @@ def read_recipe(path: Path, *, overrides: Iterable[str] = ()) -> Recipe:
 
     Args:
         path: the TOML file.
-        overrides: e.g. "train.epochs=5"; values are written as in TOML, bare words are strings.
+        overrides: e.g. "train.epochs=5"; values are written as in TOML, anything else is a string.
     Raises:
-        RecipeError: missing file, broken TOML, unknown key or a value out of range; names the key.
+        RecipeError: missing file, broken TOML, unknown key or a value out of range; names the key, and the
+            override where it is to blame.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -185,17 +203,30 @@ def read_recipe(path: Path, *, overrides: Iterable[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not valid TOML: {error}") from error
+    overridden = {}
     for override in overrides:
-        _apply_override(content, override)
-    return parse_recipe(content, source=str(path))
+        overridden[_apply_override(content, override)] = override
+    return parse_recipe(content, source=str(path), overridden=overridden)
 
 
-def parse_recipe(content: dict[str, Any], *, source: str = "recipe") -> Recipe:
-    """Validate the content of a recipe; `source` names it in errors."""
+def parse_recipe(
+    content: dict[str, Any], *, source: str = "recipe", overridden: dict[Key, str] | None = None
+) -> Recipe:
+    """Validate the content of a recipe.
+
+    Args:
+        content: what its TOML says.
+        source: names it in errors.
+        overridden: the keys that came from elsewhere, and the override that set each.
+    Raises:
+        RecipeError: one line for each mistake.
+    """
     try:
         return Recipe.model_validate_json(json.dumps(content, default=str))  # JSON's strict rules are those of TOML
     except ValidationError as error:
-        lines = [f"{source}: {_describe(problem)}" for problem in error.errors()]
+        lines = [
+            f"{_blame(problem['loc'], overridden or {}) or source}: {_describe(problem)}" for problem in error.errors()
+        ]
         raise RecipeError("\n".join(lines)) from error
 
 
@@ -204,27 +235,33 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
     write_atomic(path, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
 
 
-def _apply_override(content: dict[str, Any], override: str) -> None:
+def _apply_override(content: dict[str, Any], override: str) -> Key:
+    """Set one key of a recipe's content; returns that key, part by part."""
     key, separator, text = override.partition("=")
-    if not separator or not key.strip():
-        raise RecipeError(f"--set {override}: expected KEY=VALUE, for example train.epochs=5")
-    *sections, last = key.strip().split(".")
+    if not separator or not key.strip() or len(override.splitlines()) > 1:
+        raise RecipeError(f"--set {override}: expected KEY=VALUE on one line, for example train.epochs=5")
+    *sections, last = parts = tuple(key.strip().split("."))
     for section in sections:
         content = content.setdefault(section, {})
         if not isinstance(content, dict):
             raise RecipeError(f"--set {override}: '{section}' is a value, not a section")
     content[last] = _parse_value(text.strip())
+    return parts
 
 
 def _parse_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        pass
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
         return text
+
+
+def _blame(location: tuple[int | str, ...], overridden: dict[Key, str]) -> str | None:
+    """Name the override that set what is wrong at a location: the key itself, what it is in, or what is in it."""
+    for key, override in reversed(overridden.items()):
+        if all(part == other for part, other in zip(key, location, strict=False)):
+            return f"--set {override}"
+    return None
 
 
 _EXPECTED = {

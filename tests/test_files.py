@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,42 @@ def test_an_error_of_the_block_is_not_taken_for_one_of_writing(tmp_path: Path) -
     with pytest.raises(FileNotFoundError), open_atomic(tmp_path / "a.txt") as stream:
         stream.write((tmp_path / "missing.txt").read_text())
     assert names(tmp_path) == []
+
+
+@pytest.fixture
+def files_of_100_bytes() -> Iterator[None]:
+    """No file may grow past 100 bytes: what follows is, as on a full disk, an error of writing without a name."""
+    resource = pytest.importorskip("resource", reason="POSIX limits")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.usefixtures("files_of_100_bytes")
+@pytest.mark.parametrize("content", ["x" * 101, b"x" * 101, "x" * 100_000, b"x" * 100_000])
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path, content: str | bytes) -> None:
+    with pytest.raises(HemlineError) as caught:
+        write_atomic(tmp_path / "a.txt", content)
+    assert str(caught.value) == f"{tmp_path / 'a.txt'}: cannot be written: {os.strerror(errno.EFBIG)}"
+    assert names(tmp_path) == []
+
+
+@pytest.mark.usefixtures("files_of_100_bytes")
+def test_of_two_files_the_one_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    def write_both() -> None:
+        with open_atomic(tmp_path / "large.txt") as large, open_atomic(tmp_path / "small.txt") as small:
+            small.write("1")
+            large.write("x" * 100_000)
+
+    with pytest.raises(HemlineError, match=r"large\.txt: cannot be written"):
+        write_both()
+    assert names(tmp_path) == []
+
+
+def test_an_error_of_the_block_without_a_name_stays_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"^Broken pipe$"), open_atomic(tmp_path / "a.txt"):
+        raise OSError("Broken pipe")
 
 
 def test_a_long_name_can_be_written(tmp_path: Path) -> None:

@@ -410,17 +410,26 @@ def test_find_images(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "folder.jpg").mkdir()
-    found = [str(path.relative_to(tmp_path)) for path in find_images([tmp_path])]
-    assert found == ["a.webp", "b/1.png", "b/2.JPG", "c/deep/3.tiff"]
+    found, note = find_images(tmp_path)
+    assert [str(path.relative_to(tmp_path)) for path in found] == ["a.webp", "b/1.png", "b/2.JPG", "c/deep/3.tiff"]
+    assert note is None
     # A file is taken as it is given, whatever its name.
-    assert list(find_images([tmp_path / "b/notes.txt", tmp_path / "c"])) == [
-        tmp_path / "b/notes.txt",
-        tmp_path / "c/deep/3.tiff",
-    ]
+    assert find_images(tmp_path / "b/notes.txt") == ([tmp_path / "b/notes.txt"], None)
+
+
+def test_find_images_counts_photos_that_it_does_not_read(tmp_path: Path) -> None:
+    for name in ("1.HEIC", "2.gif", "3.jfif", "deep.avif", "notes.txt"):
+        (tmp_path / name).touch()
+    said = f"{tmp_path}: 4 photos left out, save them as JPEG or PNG first (.avif, .gif, .heic, .jfif)"
+    with pytest.raises(ImageError) as caught:
+        find_images(tmp_path)
+    assert str(caught.value) == said
+    (tmp_path / "5.jpg").touch()
+    assert find_images(tmp_path) == ([tmp_path / "5.jpg"], said)
 
 
 def test_find_images_in_nothing(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"none: no such file or folder"):
-        list(find_images([tmp_path / "none"]))
+        find_images(tmp_path / "none")
     with pytest.raises(ImageError, match=r": no photo in this folder \(\.bmp, "):
-        list(find_images([tmp_path]))
+        find_images(tmp_path)

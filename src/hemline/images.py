@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +20,9 @@ from hemline.errors import ImageError
 from hemline.files import write_atomic
 
 SUFFIXES: frozenset[str] = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+
+_OTHER_SUFFIXES = frozenset({".avif", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jxl"})
+"""Of photos, too, but not read: they are counted where a folder holds them."""
 
 MAX_PIXELS = 100_000_000
 """Photos that decode to more pixels than this are refused before they are decoded."""
@@ -96,22 +98,28 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
     write_atomic(path, encoded.tobytes())
 
 
-def find_images(places: Iterable[Path]) -> Iterator[Path]:
-    """List photos: files as they are given, folders searched through in name order.
+def find_images(place: Path) -> tuple[list[Path], str | None]:
+    """List photos: a file as it is given, a folder searched through in name order.
 
+    Returns:
+        the photos, and one sentence about photos of the folder whose format is not read, if it has any.
     Raises:
-        ImageError: a place does not exist, or a folder holds no photo.
+        ImageError: the place does not exist, or is a folder without photos.
     """
-    for place in places:
-        if place.is_dir():
-            found = sorted(path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-            if not found:
-                raise ImageError(f"{place}: no photo in this folder ({', '.join(sorted(SUFFIXES))})")
-            yield from found
-        elif place.exists():
-            yield place
-        else:
+    if not place.is_dir():
+        if not place.exists():
             raise ImageError(f"{place}: no such file or folder")
+        return [place], None
+    files = sorted(path for path in place.rglob("*") if path.is_file())
+    found = [path for path in files if path.suffix.lower() in SUFFIXES]
+    other = [path for path in files if path.suffix.lower() in _OTHER_SUFFIXES]
+    note = None
+    if other:
+        suffixes = ", ".join(sorted({path.suffix.lower() for path in other}))
+        note = f"{place}: {len(other)} photos left out, save them as JPEG or PNG first ({suffixes})"
+    if not found:
+        raise ImageError(note or f"{place}: no photo in this folder ({', '.join(sorted(SUFFIXES))})")
+    return found, note
 
 
 def _open(file: IO[bytes]) -> tuple[Image.Image, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,27 @@ def test_ids_of_folders_and_files(tmp_path, monkeypatch):
         f"{tmp_path.as_posix()}/one.jpg",
     ]
     assert {source.category for source in sources} == {"dress"}
+
+
+def test_photos_of_a_folder_that_are_not_read_are_counted(tmp_path):
+    for name in ("1.heic", "2.jpg", "3.heic"):
+        (tmp_path / name).touch()
+    sources, notes = find_sources([tmp_path], known=["skirt"])
+    assert [source.image_id for source in sources] == ["2.jpg"]
+    assert notes == [f"{tmp_path}: 2 photos left out, save them as JPEG or PNG first (.heic)"]
+
+
+def test_a_long_csv_is_a_list_of_ids_and_paths(tmp_path):
+    (tmp_path / "a0.jpg").touch()
+    rows = 10_000
+    text = "".join(f"a{row}.jpg,skirt\n" for row in range(rows))
+    (tmp_path / "test.csv").write_text("image_id,image_category\n" + text)
+    tracemalloc.start()
+    sources, _ = find_sources([tmp_path / "test.csv"], known=["skirt"])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(sources) == rows
+    assert peak < 1000 * rows  # the points alone, 24 x 3 float64, would be 576 bytes a row
 
 
 def test_the_category_of_photos_must_be_said_where_there_are_several(tmp_path):

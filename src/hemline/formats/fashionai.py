@@ -29,6 +29,8 @@ from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS, KEYPOINTS, NUM_KEYP
 TEST_COLUMNS = ("image_id", "image_category")
 COLUMNS = (*TEST_COLUMNS, *KEYPOINTS)
 ABSENT_CELL = "-1_-1_-1"
+FARTHEST = 1e6
+"""No coordinate of a present point is further from 0, in pixels: what is is no place but a broken number."""
 
 _COMMA, _MINUS, _DOT, _ZERO, _ONE, _UNDERSCORE = b",-.01_"
 _ROW_PATTERN = np.frombuffer(b"__," * (NUM_KEYPOINTS - 1) + b"__\n", np.uint8)
@@ -92,9 +94,9 @@ def parse_cell(cell: str) -> tuple[float, float, int]:
         DataError: got and expected, without the place: the caller knows it.
     """
     try:
-        x, y, visibility = cell.split("_")
+        x, y, visibility = cell.encode("ascii").split(b"_")
         point = (float(x), float(y), int(visibility))
-    except ValueError:
+    except ValueError:  # no number, or digits of another script
         raise DataError(f"got '{cell}', expected x_y_v, for example 120_45_1, or {ABSENT_CELL}") from None
     if point[2] not in (1, 0, ABSENT):
         raise DataError(f"got '{cell}', expected a visibility of 1 (visible), 0 (occluded) or -1 (absent)")
@@ -102,6 +104,8 @@ def parse_cell(cell: str) -> tuple[float, float, int]:
         raise DataError(f"got '{cell}', expected {ABSENT_CELL} for an absent point, or a visibility of 1 or 0")
     if not np.isfinite(point).all():
         raise DataError(f"got '{cell}', expected finite coordinates")
+    if max(abs(point[0]), abs(point[1])) > FARTHEST:
+        raise DataError(f"got '{cell}', expected coordinates within {FARTHEST:,.0f} pixels of 0")
     return point
 
 
@@ -122,7 +126,8 @@ def open_writer(path: Path) -> Iterator[Callable[[str, str, np.ndarray], None]]:
     Yields:
         write(image_id, category, points), with points (24, 3): x, y, visibility in {1, 0, -1}.
     Raises:
-        DataError: an id that comes twice, or a present point that is not finite: it could not be read back.
+        DataError: an id that comes twice, or a present point that is not finite or beyond FARTHEST: it could
+            not be read back.
     """
     written: set[str] = set()
     with open_atomic(path) as stream:
@@ -133,9 +138,10 @@ def open_writer(path: Path) -> Iterator[Callable[[str, str, np.ndarray], None]]:
             if image_id in written:
                 raise DataError(f"cannot write {path}: '{image_id}' comes twice, a file has one row per image_id")
             written.add(image_id)
-            broken = (points[:, 2] != ABSENT) & ~np.isfinite(points).all(axis=1)
+            broken = (points[:, 2] != ABSENT) & ~(np.abs(points) <= FARTHEST).all(axis=1)  # so is NaN
             if broken.any():
-                raise DataError(f"cannot write {path}: {KEYPOINTS[broken.argmax()]} of '{image_id}' is not finite")
+                name, (x, y, _) = KEYPOINTS[broken.argmax()], points[broken.argmax()]
+                raise DataError(f"cannot write {path}: {name} of '{image_id}' is at ({x:g}, {y:g})")
             writer.writerow((image_id, category, *map(_format_cell, np.round(points, 3).tolist())))
 
         yield write
@@ -214,7 +220,8 @@ def _parse_plain(text: str, columns: tuple[str, ...]) -> AnnotationTable | None:
     if columns == TEST_COLUMNS:
         if after_id != categories:
             return None
-        return AnnotationTable(tuple(ids), tuple(categories), np.full((len(ids), NUM_KEYPOINTS, 3), -1.0))
+        absent = np.broadcast_to(-1.0, (len(ids), NUM_KEYPOINTS, 3))  # one number, however many rows
+        return AnnotationTable(tuple(ids), tuple(categories), absent)
     points = _parse_points(("\n".join(cells) + "\n").encode(), len(ids))
     if points is None:
         return None
@@ -258,7 +265,7 @@ def _parse_points(rows: bytes, count: int) -> np.ndarray | None:
         np.concatenate([starts[present], x_ends[present] + 1]),
         np.concatenate([x_ends[present], y_ends[present]]),
     )
-    if numbers is None:
+    if numbers is None or (np.abs(numbers) > FARTHEST).any():
         return None
     points = np.full((count * NUM_KEYPOINTS, 3), -1.0)
     points[present, :2] = numbers.reshape(2, -1).T  # all x, then all y -> (present, 2)

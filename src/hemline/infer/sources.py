@@ -17,7 +17,8 @@ def find_sources(
 ) -> tuple[list[Source], list[str]]:
     """List the photos that a user named.
 
-    An image_id is what a CSV says, the path below a given folder, or a file's path as given.
+    Read to the end before the first is predicted, so that mistakes come first: a list of ids and paths, some 0.5 KB
+    each. An image_id is what a CSV says, the path below a given folder, or a file's path as given.
 
     Args:
         places: files, folders, and CSVs with image_id and image_category.
@@ -26,7 +27,7 @@ def find_sources(
         root: the folder that a CSV's ids start from; by default the folder of the CSV, or that folder's parent
             when it is called Annotations.
     Returns:
-        the sources in order, and one sentence for each CSV of which rows were left out.
+        the sources in order, and one sentence for each CSV or folder of which rows or photos were left out.
     Raises:
         DataError: no category where one is needed, one that the network does not know, a CSV without a photo,
             or two photos with the same id; whatever `read_annotations` finds wrong.
@@ -42,7 +43,10 @@ def find_sources(
             if left_out:
                 notes.append(f"{place}: {left_out} of {left_out + len(found)} garments are no {category}, left out")
         else:
-            sources += _find_photos(place, category or _only(known))
+            found, note = _find_photos(place, category or _only(known))
+            sources += found
+            if note:
+                notes.append(note)
     _check_ids(sources)
     return sources, notes
 
@@ -53,11 +57,11 @@ def _only(known: Sequence[str]) -> str:
     return known[0]
 
 
-def _find_photos(place: Path, category: str) -> list[Source]:
-    paths = find_images([place])
+def _find_photos(place: Path, category: str) -> tuple[list[Source], str | None]:
+    paths, note = find_images(place)
     if not place.is_dir():
-        return [Source(path.as_posix(), category, path) for path in paths]
-    return [Source(path.relative_to(place).as_posix(), category, path) for path in paths]
+        return [Source(path.as_posix(), category, path) for path in paths], note
+    return [Source(path.relative_to(place).as_posix(), category, path) for path in paths], note
 
 
 def _read_csv(file: Path, *, known: Sequence[str], category: str | None, root: Path | None) -> tuple[list[Source], int]:

@@ -12,6 +12,7 @@ import argparse
 import csv
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -60,9 +61,10 @@ def main() -> None:
         print(f"  {out / name!s:<28}{about}")
     print()
     print("Next, with photos of your own in FashionAI's layout (Images/ and Annotations/):")
-    print("  hemline recipes  # what can be trained by name")
-    print("  hemline train cpn_mobilenetv2 --data YOUR_PHOTOS --val MORE_PHOTOS --out runs/first")
-    print("  hemline predict runs/first A_FOLDER --category skirt --out pred.csv --draw pictures")
+    command = hemline_command()
+    print(f"  {command} recipes  # what can be trained by name")
+    print(f"  {command} train cpn_mobilenetv2 --data YOUR_PHOTOS --val MORE_PHOTOS --out runs/first")
+    print(f"  {command} predict runs/first A_FOLDER --category skirt --out pred.csv --draw pictures")
 
 
 def hemline(*arguments: object) -> None:
@@ -72,6 +74,12 @@ def hemline(*arguments: object) -> None:
     finished = subprocess.run([sys.executable, "-m", "hemline.cli", *words])
     if finished.returncode:
         sys.exit(finished.returncode)
+
+
+def hemline_command() -> str:
+    """Name the command so that it works as printed, with the environment of this Python active or not."""
+    beside = Path(sys.executable).with_name("hemline")
+    return "hemline" if shutil.which("hemline") or not beside.exists() else shlex.quote(str(beside))
 
 
 def labels(root: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import os
 import random
 import re
 import signal
@@ -22,7 +23,7 @@ from hemline.errors import DataError, ImageError, RecipeError, TrainingError, We
 from hemline.formats.roots import read_roots
 from hemline.infer.stream import predict_table
 from hemline.infer.torch_backend import load_predictor
-from hemline.learn.checkpoint import read_weights
+from hemline.learn.checkpoint import read_weights, write_weights
 from hemline.learn.fit import fit
 from hemline.learn.run_folder import Progress
 from hemline.metrics import ne
@@ -111,6 +112,8 @@ def test_network_of_one_category_has_its_points_only(table, tmp_path):
     assert load_predictor(weights, device="cpu").schema.categories == ("skirt",)
 
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
 TRAIN = """
 import sys, torch
 torch.set_num_threads(1)
@@ -138,22 +141,25 @@ def test_killed_at_random_steps_and_resumed_it_ends_as_if_never_killed(drawn, tm
     whole = start(drawn, recipe_file, tmp_path / "whole", resume=False)
     assert whole.communicate()[0].endswith("end\n")
 
-    # Nine steps in all. A random one, and a random moment inside it, every time the test runs.
-    chance = random.Random()
-    kills = 0
-    while kills < 3:
-        run = start(drawn, recipe_file, tmp_path / "killed", resume=kills > 0)
-        survived = chance.randint(0, 3)
-        for _ in range(survived):
-            if run.stdout.readline() == "end\n":
-                break
-        time.sleep(chance.uniform(0, 0.2))
+    # Nine steps in all and a checkpoint after two. Random steps, and random moments inside them, every time the test
+    # runs; the first kill mostly comes before the first checkpoint, the others after it.
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # shown when the test fails
+    chance = random.Random(seed)
+    state = tmp_path / "killed" / "state.safetensors"
+    kills = []
+    for fewest, most in ((0, 1), (2, 3), (2, 3)):
+        run = start(drawn, recipe_file, tmp_path / "killed", resume=bool(kills))
+        for _ in range(chance.randint(fewest, most)):
+            run.stdout.readline()
+        time.sleep(chance.uniform(0, 0.1))
+        kills.append(run.poll() is None and state.exists())
         run.send_signal(signal.SIGKILL)
         run.wait()
         run.stdout.close()
-        kills += 1
-    run = start(drawn, recipe_file, tmp_path / "killed", resume=True)
-    assert run.communicate()[0].endswith("end\n")
+    assert any(kills), "no kill came between the first checkpoint and the end"
+    command = [sys.executable, "-m", "hemline.cli", "train", str(recipe_file), "--out", str(state.parent), "--resume"]
+    subprocess.run([*command, "--data", str(drawn), "--val", str(drawn)], check=True, env={**os.environ, **ONE_THREAD})
 
     for name in ("last.safetensors", "best.safetensors", "state.safetensors"):
         expected, _ = read_weights(tmp_path / "whole" / name)
@@ -177,6 +183,37 @@ def test_resuming_refuses_what_would_not_be_the_same_run(table, tmp_path):
         fit(recipe(epochs=1), table.select(range(8)), out=out, resume=True)
     fit(recipe(epochs=1, checkpoint_steps=1), table, out=out, resume=True)  # a free key, and nothing left to do
     assert (out / "last.safetensors").read_bytes() == before
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_leaves_its_folder_free(table, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(TrainingError, match="the loss is"):
+        fit(recipe(epochs=1, lr=1e30, clip=0.0, warmup=0.0, seed=1), table, out=out)
+    assert not (out / "state.safetensors").exists()
+    fit(recipe(epochs=1), table, out=out)
+    assert read_recipe(out / "recipe.toml") == recipe(epochs=1)
+
+
+def test_resuming_needs_as_many_processes_and_the_same_validation(table, tmp_path):
+    fit(recipe(epochs=1), table, validation=table, out=tmp_path)
+    with pytest.raises(TrainingError, match="trained on other data"):
+        fit(recipe(epochs=1), table, out=tmp_path, resume=True)
+    tensors, description = read_weights(tmp_path / "state.safetensors")
+    description["place"]["world"] = 2
+    write_weights(tmp_path / "state.safetensors", tensors, description)
+    with pytest.raises(TrainingError, match="trained by 2 processes, not 1"):
+        fit(recipe(epochs=1), table, validation=table, out=tmp_path, resume=True)
+
+
+def test_a_device_that_is_not_there_is_named(table, tmp_path):
+    with pytest.raises(RecipeError, match=r"train\.accelerator = 'tpuu'.*cannot do that"):
+        fit(recipe(accelerator="tpuu"), table, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_validation_of_an_untrained_category_is_refused(table, tmp_path):
+    with pytest.raises(DataError, match="the validation data has skirt, the training data has none"):
+        fit(recipe(), table.of_categories(["dress"]), validation=table.of_categories(["skirt"]), out=tmp_path)
 
 
 def test_a_damaged_state_is_named(table, tmp_path):

@@ -47,7 +47,7 @@ from hemline.models.network import Network
 from hemline.recipe import Recipe, read_recipe, write_recipe
 
 FREE_ON_RESUME = ("workers", "accelerator", "devices", "strategy", "num_nodes", "checkpoint_steps")
-"""Keys of [train] that may change between a run and its resumption: they do not change what is learned."""
+"""Keys of [train] that may change between a run and its resumption, as long as the number of processes stays."""
 
 
 def fit(
@@ -77,15 +77,20 @@ def fit(
         DataError, ImageError, RecipeError, WeightsError: the data, a photo, the recipe or weights are at fault.
     """
     data = _rows_for(recipe, data, "training")
-    validation = None if validation is None else _rows_for(recipe, validation, "validation")
-    run = _Run(recipe, data, out, resume=resume)
+    if validation is not None:
+        validation = _rows_for(recipe, validation, "validation")
+        untrained = set(validation.categories) - set(data.categories)
+        if untrained:
+            raise DataError(f"the validation data has {', '.join(sorted(untrained))}, the training data has none")
+    _check_folder(out, recipe, resume=resume)
+    run = _Run(recipe, data, validation, out, resume=resume)
     with contextlib.ExitStack() as closing:
         log = closing.enter_context(RunLog(out, epochs_done=run.place.epoch)) if run.leads else None
         while run.place.epoch < recipe.train.epochs:
             began = time.perf_counter()
             photos, loss = run.train_epoch(on_step)
             seconds = time.perf_counter() - began
-            error = run.validate(validation) if validation is not None else None
+            error = run.validate()
             progress = Progress(
                 epoch=run.place.epoch,
                 epochs=recipe.train.epochs,
@@ -102,7 +107,7 @@ def fit(
             run.checkpoint(error)
             if log:
                 on_epoch(progress)
-    return out / (BEST if (out / BEST).is_file() else LAST)
+    return out / (LAST if run.place.best is None else BEST)
 
 
 class _Run:
@@ -115,22 +120,21 @@ class _Run:
         trained: what changes while it trains.
     """
 
-    def __init__(self, recipe: Recipe, data: AnnotationTable, out: Path, *, resume: bool) -> None:
+    def __init__(
+        self, recipe: Recipe, data: AnnotationTable, validation: AnnotationTable | None, out: Path, *, resume: bool
+    ) -> None:
         options = recipe.train
         check_losses([term.name for term in recipe.loss.terms], recipe.codec.name)
-        self.recipe, self.data, self.out = recipe, data, out
-        self.fabric = fabric = Fabric(
-            accelerator=options.accelerator,
-            devices=options.devices,
-            strategy=options.strategy,
-            num_nodes=options.num_nodes,
-            precision=options.precision,
-        )
-        fabric.launch()
+        self.recipe, self.data, self.validation, self.out = recipe, data, validation, out
+        self.fabric = fabric = _build_fabric(recipe)
         self.leads = fabric.is_global_zero
+        if len(data) < fabric.world_size:
+            raise DataError(f"{len(data)} training garments for {fabric.world_size} processes; lower train.devices")
         torch.manual_seed(options.seed)
 
-        self.network, self.schema = build_network(recipe, data)
+        resume = resume and (out / STATE).is_file()
+        weights = "random" if resume else recipe.model.backbone_weights  # the state holds them already
+        self.network, self.schema = build_network(recipe, data, backbone_weights=weights)
         self.network.to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(_parameter_groups(self.network, recipe), lr=options.lr)
         self.model, self.optimizer = fabric.setup(self.network, optimizer)
@@ -148,13 +152,14 @@ class _Run:
         runner = torch_runner(self.averaged.module, device=fabric.device, autocast=fabric.autocast)
         self.predictor = Predictor(runner, self.schema, batch_size=recipe.predict.batch_size)
 
-        self.place = Place(data=_fingerprint(data))
-        if self.leads:
-            _open_folder(out, recipe, self.schema, resume=resume)
-        fabric.barrier()
-        if resume and (out / STATE).is_file():
-            self.place, scaler = read_state(out, self.trained, data=self.place.data)
+        self.place = Place(data=_fingerprint(data, validation), world=fabric.world_size)
+        if resume:
+            self.place, scaler = read_state(out, self.trained, now=self.place)
             fabric.strategy.precision.load_state_dict(scaler)
+        elif self.leads:
+            out.mkdir(parents=True, exist_ok=True)
+            write_description(out, SCHEMA, self.schema.to_json())
+            write_recipe(recipe, out / RECIPE)
 
     def train_epoch(self, on_step: Callable[[int, int, float], None]) -> tuple[int, float]:
         """Train the epoch under way to its end.
@@ -175,7 +180,8 @@ class _Run:
             loss = self._step(self.fabric.to_device(batch))
             place.step += 1
             place.loss_sum += loss
-            on_step(place.step, len(self.batches), loss)
+            if self.leads:
+                on_step(place.step, len(self.batches), loss)
             if (
                 options.checkpoint_steps
                 and place.step % options.checkpoint_steps == 0
@@ -183,9 +189,10 @@ class _Run:
             ):
                 self.checkpoint()
         photos = (place.step - first_step) * options.batch_size * self.fabric.world_size
-        mean_loss = place.loss_sum / place.step
+        mean_loss = self.fabric.all_reduce(torch.tensor(place.loss_sum / place.step), reduce_op="mean")
+        assert isinstance(mean_loss, Tensor)
         place.epoch, place.step, place.loss_sum = place.epoch + 1, 0, 0.0
-        return photos, mean_loss
+        return photos, mean_loss.item()
 
     def _step(self, batch: dict[str, Any]) -> float:
         """Learn from one batch, and return its loss."""
@@ -208,14 +215,18 @@ class _Run:
         self.averaged.update_parameters(self.network)
         return loss.item()
 
-    def validate(self, validation: AnnotationTable) -> float | None:
-        """Measure NE of the averaged weights, and keep them if they are the best so far; None when not due."""
+    def validate(self) -> float | None:
+        """Measure NE of the averaged weights, and keep them if they are the best so far.
+
+        Returns:
+            percent; None where there is no validation data, or it is not due.
+        """
         options = self.recipe.train
         due = self.place.epoch % options.validate_every == 0 or self.place.epoch == options.epochs
-        if not (due and self.leads):
+        if self.validation is None or not (due and self.leads):
             return None
-        predicted = predict_table(self.predictor, validation).points[:, :, :2]
-        error = ne(predicted, validation.points, categories=validation.categories)
+        predicted = predict_table(self.predictor, self.validation).points[:, :, :2]
+        error = ne(predicted, self.validation.points, categories=self.validation.categories)
         if math.isfinite(error) and (self.place.best is None or error < self.place.best):
             self.place.best = error
             self._write_weights(BEST, error)
@@ -280,12 +291,37 @@ def _check_options(section: str, options: dict[str, Any], *, reserved: Sequence[
         raise RecipeError(f"{section}.options must not set {', '.join(taken)}: hemline does, from other keys")
 
 
-def build_network(recipe: Recipe, data: AnnotationTable) -> tuple[Network, Schema]:
-    """Build the network and describe it."""
+def _build_fabric(recipe: Recipe) -> Fabric:
+    """Choose the devices and start the processes.
+
+    Raises:
+        RecipeError: no such accelerator, strategy or number of devices here.
+    """
+    options = recipe.train
+    keys = ("accelerator", "devices", "strategy", "num_nodes", "precision")
+    try:
+        fabric = Fabric(**{key: getattr(options, key) for key in keys})
+        fabric.launch()
+    except (RuntimeError, TypeError, ValueError) as error:
+        got = ", ".join(f"train.{key} = {getattr(options, key)!r}" for key in keys)
+        raise RecipeError(f"{got}: this machine cannot do that ({error})") from error
+    return fabric
+
+
+def build_network(
+    recipe: Recipe, data: AnnotationTable, *, backbone_weights: str | None = None
+) -> tuple[Network, Schema]:
+    """Build the network and describe it.
+
+    Args:
+        recipe: names it.
+        data: whose mean layouts go into the schema.
+        backbone_weights: instead of the recipe's.
+    """
     _check_options("codec", recipe.codec.options, reserved=("name", "size_wh", "stride", "keypoints"))
     keypoints, limbs = channels_of(recipe.categories)
     arguments = model_arguments(recipe)
-    network = build_model(**arguments, backbone_weights=recipe.model.backbone_weights)
+    network = build_model(**arguments, backbone_weights=backbone_weights or recipe.model.backbone_weights)
     sizes_wh = np.array([image_size(path) for path in data.paths])
     schema = Schema(
         categories=recipe.categories,
@@ -363,22 +399,22 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
     return update
 
 
-def _open_folder(out: Path, recipe: Recipe, schema: Schema, *, resume: bool) -> None:
-    """Begin a run folder, or make sure that the one there is the one to resume."""
-    if (out / RECIPE).is_file():
-        if not resume:
-            raise TrainingError(f"{out} already holds a run; add --resume to go on with it, or give another --out")
-        before, now = (_fixed(kept) for kept in (read_recipe(out / RECIPE), recipe))
-        changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-        if changed:
-            raise TrainingError(
-                f"{out} was started with another recipe; these keys differ: {', '.join(changed)}. "
-                "Resume with the same recipe, or start a new run with another --out"
-            )
+def _check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
+    """Make sure that a run folder is free, or holds the run to resume.
+
+    A folder without weights is free: a run that failed before its first checkpoint left nothing to keep.
+    """
+    if not resume and ((out / STATE).is_file() or (out / LAST).is_file()):
+        raise TrainingError(f"{out} already holds a run; add --resume to go on with it, or give another --out")
+    if not (out / STATE).is_file():
         return
-    out.mkdir(parents=True, exist_ok=True)
-    write_description(out, SCHEMA, schema.to_json())
-    write_recipe(recipe, out / RECIPE)
+    before, now = (_fixed(kept) for kept in (read_recipe(out / RECIPE), recipe))
+    changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    if changed:
+        raise TrainingError(
+            f"{out} was started with another recipe; these keys differ: {', '.join(changed)}. "
+            "Resume with the same recipe, or start a new run with another --out"
+        )
 
 
 def _fixed(recipe: Recipe) -> dict[str, Any]:
@@ -391,9 +427,14 @@ def _fixed(recipe: Recipe) -> dict[str, Any]:
     return {key: value for key, value in flat.items() if key not in {f"train.{free}" for free in FREE_ON_RESUME}}
 
 
-def _fingerprint(data: AnnotationTable) -> int:
-    """Digest the ids and labels in their order."""
-    return zlib.crc32(data.points.tobytes(), zlib.crc32("\n".join([*data.image_ids, *data.categories]).encode()))
+def _fingerprint(*tables: AnnotationTable | None) -> int:
+    """Digest the ids and labels of several tables in their order."""
+    digest = 0
+    for table in tables:
+        names = [] if table is None else [*table.image_ids, *table.categories]
+        digest = zlib.crc32("\n".join(names).encode(), digest)
+        digest = digest if table is None else zlib.crc32(table.points.tobytes(), digest)
+    return digest
 
 
 def _explain_not_finite(

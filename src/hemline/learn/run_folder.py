@@ -36,7 +36,8 @@ class Place:
     """Where a run stands.
 
     Attributes:
-        data: fingerprint of the training data; a run can only be resumed on the same.
+        data: fingerprint of the training and validation data; a run can only be resumed on the same.
+        world: number of processes, likewise.
         epoch: epochs finished.
         step: steps done in the epoch under way.
         loss_sum: sum of the losses of these steps.
@@ -44,6 +45,7 @@ class Place:
     """
 
     data: int
+    world: int = 1
     epoch: int = 0
     step: int = 0
     loss_sum: float = 0.0
@@ -98,26 +100,31 @@ def write_state(folder: Path, place: Place, trained: Trained, *, scaler: dict[st
     write_weights(folder / STATE, tensors, description)
 
 
-def read_state(folder: Path, trained: Trained, *, data: int) -> tuple[Place, dict[str, Any]]:
+def read_state(folder: Path, trained: Trained, *, now: Place) -> tuple[Place, dict[str, Any]]:
     """Read what `write_state` wrote, into the same parts.
 
     Args:
         folder: the run folder.
         trained: filled in place; already on the device where it is to train.
-        data: fingerprint of the training data at hand.
+        now: the data and the number of processes at hand.
     Returns:
         the place, and the state of the gradient scaler.
     Raises:
-        TrainingError: the run was trained on other data.
+        TrainingError: the run was trained on other data or on another number of processes.
         WeightsError: the file is damaged or does not fit.
     """
     path = folder / STATE
     tensors, description = read_weights(path)
     place = Place(**description["place"])
-    if place.data != data:
+    if place.data != now.data:
         raise TrainingError(
-            f"{folder} was trained on other data (its photos, labels or their order differ); "
-            "give the same --data as before, or start a new run with another --out"
+            f"{folder} was trained on other data (photos, labels or their order differ); "
+            "give the same --data and --val as before, or start a new run with another --out"
+        )
+    if place.world != now.world:
+        raise TrainingError(
+            f"{folder} was trained by {place.world} processes, not {now.world}: batches and schedule would differ; "
+            f"set train.devices and train.num_nodes so that there are {place.world}"
         )
     load_strictly(trained.model, _under("model.", tensors), source=str(path))
     load_strictly(trained.averaged, _under("averaged.", tensors), source=str(path))

@@ -77,4 +77,7 @@ def build_model(
         options |= {"backbone": backbone, "backbone_weights": backbone_weights}
     elif backbone is not None:
         raise RecipeError(f"model '{name}' has no exchangeable backbone; remove model.backbone")
-    return MODELS[name](keypoints=keypoints, **options)
+    try:
+        return MODELS[name](keypoints=keypoints, **options)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise RecipeError(f"model '{name}' cannot be built with {options}: {error}") from error

@@ -19,7 +19,7 @@ class NetworkSize:
     """One line of the table of networks.
 
     Attributes:
-        paper: arXiv number of the architecture's paper; empty where there is none.
+        paper: arXiv number that the head of the architecture's file names first after "Paper:"; empty without one.
         parameters: see `count_parameters`.
         flops: see `count_flops`, at the size asked for.
         outputs: names of the outputs of all stages (models/network.py).
@@ -43,9 +43,10 @@ def measure_network(name: str, *, size: int, **options: Any) -> NetworkSize:
     with torch.device("meta"):
         network = build_model(name, size=size, **options)
         outputs = [output for stage in network.eval()(torch.zeros(1, 3, size, size)) for output in stage]
-    papers = re.findall(r"\d{4}\.\d{4,5}", inspect.getdoc(inspect.getmodule(MODELS[name])) or "")
+    head = inspect.getdoc(inspect.getmodule(MODELS[name])) or ""
+    paper = re.search(r"^Papers?:.*?(\d{4}\.\d{4,5})", head, re.MULTILINE | re.DOTALL)
     return NetworkSize(
-        paper=papers[0] if papers else "",
+        paper=paper[1] if paper else "",
         parameters=count_parameters(network),
         flops=count_flops(network, size),
         outputs=tuple(dict.fromkeys(outputs)),

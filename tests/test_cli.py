@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -94,7 +95,9 @@ def test_a_users_mistake_is_one_message_and_exit_code_2(hemline, tmp_path):
     (tmp_path / "drawn" / "Annotations" / "train.csv").touch()
     (tmp_path / "typo.toml").write_text('name = "typo"\n[train]\nepoch = 3\n')
     for arguments, message in (
-        (["recipes", "dmeo"], "hemline: dmeo: no such file, and unknown recipe 'dmeo'. Did you mean 'demo'?"),
+        (["recipes", "dmeo"], "hemline: unknown recipe 'dmeo'. Did you mean 'demo'?"),
+        (["recipes", tmp_path / "typo.toml"], "hemline: unknown recipe '"),
+        (["train", "dmeo", "--data", "x", "--out", "y"], "dmeo: no such file, and unknown recipe 'dmeo'. Did you mean"),
         (["synth", "--out", tmp_path / "drawn", "--count", 1], "is there already; give another --out"),
         (["train", tmp_path / "typo.toml", "--data", "x", "--out", "y"], "Did you mean 'train.epochs'?"),
         (["train", "demo", "--data", tmp_path / "gone", "--out", tmp_path / "run"], "gone: no such folder"),
@@ -105,6 +108,21 @@ def test_a_users_mistake_is_one_message_and_exit_code_2(hemline, tmp_path):
         assert message in problems
         assert problems.startswith("hemline: ")
         assert "Traceback" not in problems
+
+
+@pytest.mark.parametrize(
+    "call", [["train", "demo", "--data", "x", "--out", "y"], ["predict", "run", "a.jpg", "--out", "y"], ["models"]]
+)
+def test_a_missing_package_is_named(hemline, monkeypatch, call):
+    there = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in ("timm", "safetensors") else there(name)
+    )
+    assert hemline(*call) == (
+        2,
+        "",
+        "hemline: not installed: safetensors, timm. Run: pip install 'hemline[train]'\n",
+    )
 
 
 def test_a_wrong_call_points_to_the_help(hemline, tmp_path):

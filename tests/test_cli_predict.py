@@ -154,9 +154,11 @@ def test_pictures_and_scores(hemline, runs, photos, tmp_path):
 
 def test_mistakes_are_one_message_and_exit_code_2(hemline, runs, photos, tmp_path):
     out = tmp_path / "pred.csv"
+    write_weights(tmp_path / "state.safetensors", {"averages.weight": torch.zeros(1)}, {"place": {"epoch": 1}})
     for arguments, message in (
         ((tmp_path / "gone", photos), "gone: no such run folder or weights file"),
         ((photos, photos), "no best.safetensors or last.safetensors in this folder"),
+        ((tmp_path / "state.safetensors", photos), "a training state, not a network; give the run folder"),
         ((runs["skirt"], tmp_path / "gone.jpg"), "gone.jpg: no such file or folder"),
         ((runs["skirt"], photos / "test.csv"), "garments of dress, but this network was trained for skirt"),
         ((runs["skirt"], photos, "--category", "dress"), "trained for skirt, not for 'dress'"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from hemline import errors
-from hemline.errors import HemlineError, MissingExtraError, name_three, require_extra, unknown_name
+from hemline.errors import EXTRAS, HemlineError, MissingExtraError, name_three, require_extra, unknown_name
 
 
 def test_every_error_is_a_hemline_error_and_drawn_in_the_docstring() -> None:
@@ -33,16 +36,23 @@ def test_unknown_name_of_a_generator_and_of_no_text() -> None:
     assert unknown_name("category", 7, (name for name in ("skirt",))) == "unknown category '7'. Known: skirt."
 
 
-def test_require_extra_gives_the_module() -> None:
-    assert require_extra("json", "train").loads("1") == 1
+def test_extras_are_those_of_the_package() -> None:
+    project = tomllib.loads((Path(__file__).resolve().parent.parent / "pyproject.toml").read_text())["project"]
+    for extra, packages in EXTRAS.items():
+        required = [re.match(r"[\w-]+", line)[0] for line in project["optional-dependencies"][extra]]
+        assert list(packages) == required
 
 
-def test_require_extra_says_what_to_install() -> None:
+def test_require_extra_is_content_with_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(EXTRAS, "text", ("json", "csv"))
+    require_extra("text")
+
+
+def test_require_extra_names_all_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(EXTRAS, "text", ("no_such_package", "json", "nor_this"))
     with pytest.raises(MissingExtraError) as caught:
-        require_extra("no_such_package.part", "train")
-    assert str(caught.value) == (
-        "this needs the package 'no_such_package', which is not installed. Run: pip install 'hemline[train]'"
-    )
+        require_extra("text")
+    assert str(caught.value) == "not installed: no_such_package, nor_this. Run: pip install 'hemline[text]'"
 
 
 def test_name_three() -> None:

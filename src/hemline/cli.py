@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from hemline import __version__
-from hemline.errors import HemlineError, require_extra
+from hemline.errors import HemlineError, RecipeError, require_extra, unknown_name
 
 app = typer.Typer(
     name="hemline",
@@ -45,16 +45,23 @@ def _options(
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one (hemline recipes).")],
-    data: Annotated[list[str], typer.Option(help="Labelled photos: ROOT or ROOT:FILE.csv. May be repeated.")],
+    data: Annotated[
+        list[str], typer.Option(metavar="ROOT[:FILE.csv]", help="Labelled photos, all or a file's. May be repeated.")
+    ],
     out: Annotated[Path, typer.Option(help="The run folder to write.")],
-    val: Annotated[list[str] | None, typer.Option(help="Labelled photos for validation, as --data.")] = None,
+    val: Annotated[
+        list[str] | None, typer.Option(metavar="ROOT[:FILE.csv]", help="Labelled photos for validation, as --data.")
+    ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a key of the recipe: train.epochs=5. May be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a key of the recipe: train.epochs=5. May be repeated."
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
 ) -> None:
     """Train a network on labelled photos."""
-    require_extra("lightning", "train")
+    require_extra("train")
     from hemline.formats.roots import read_roots
     from hemline.learn.fit import fit
     from hemline.recipe import read_recipe, recipe_path
@@ -97,14 +104,15 @@ def predict(
         typer.Option("--flip/--no-flip", help="Average with the mirrored photo, or not.", show_default="the recipe's"),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Photos per step of the network.", show_default="the recipe's")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Photos per step of the network.", show_default="the recipe's"),
     ] = None,
 ) -> None:
     """Find the keypoints of garments on photos.
 
     A photo that cannot be read is named, and its row is the category's mean layout; the exit code is then 1.
     """
-    require_extra("torch", "train")
+    require_extra("train")
     from hemline.formats.fashionai import open_writer
     from hemline.images import read_image, write_image
     from hemline.infer.scores import open_score_writer
@@ -256,7 +264,7 @@ def models(
     table: Annotated[bool, typer.Option("--table", help="Measure the network of each recipe.")] = False,
 ) -> None:
     """List the networks that a recipe can name."""
-    require_extra("lightning", "train")
+    require_extra("train")
     from hemline.models import MODELS
 
     if not table:
@@ -283,14 +291,17 @@ def recipes(
     name: Annotated[str | None, typer.Argument(help="Print this recipe.", show_default="list all")] = None,
 ) -> None:
     """List the recipes that come with hemline, or print one."""
-    from hemline.recipe import recipe_path, shipped_recipes
+    from hemline.recipe import shipped_recipes
 
-    if name is not None:
-        typer.echo(recipe_path(name).read_text(encoding="utf-8"), nl=False)
-        return
-    for shipped, path in shipped_recipes().items():
-        about = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("#").strip()
-        typer.echo(f"{shipped:<24} {about}")
+    shipped = shipped_recipes()
+    if name is None:
+        for each, path in shipped.items():
+            about = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("#").strip()
+            typer.echo(f"{each:<24} {about}")
+    elif name in shipped:
+        typer.echo(shipped[name].read_text(encoding="utf-8"), nl=False)
+    else:
+        raise RecipeError(unknown_name("recipe", name, shipped))
 
 
 @app.command()
@@ -329,7 +340,7 @@ def main() -> None:
     except HemlineError as error:
         typer.echo(f"hemline: {error}", err=True)
         sys.exit(2)
-    except OSError as error:  # a full disk, a folder without write permission
+    except OSError as error:  # a folder that cannot be made or listed; hemline.files names what cannot be written
         if error.filename is None:
             raise
         typer.echo(f"hemline: {error.filename}: {error.strerror}", err=True)

@@ -16,9 +16,13 @@ keeps its traceback.
 from __future__ import annotations
 
 import difflib
-import importlib
+import importlib.util
 from collections.abc import Iterable, Sequence
-from types import ModuleType
+
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "train": ("lightning", "safetensors", "tensorboard", "timm", "torch", "torchvision"),
+}
+"""The packages that each optional part of hemline brings, as in pyproject.toml; all are imported by these names."""
 
 
 class HemlineError(Exception):
@@ -74,18 +78,14 @@ def name_three(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def require_extra(module: str, extra: str) -> ModuleType:
-    """Import an optional dependency, or say how to install it.
+def require_extra(extra: str) -> None:
+    """Make sure that an optional part of hemline is installed whole; imports nothing.
 
     Args:
-        module: dotted module name, e.g. "torch".
-        extra: the extra of hemline that brings it, e.g. "train".
+        extra: a key of EXTRAS.
     Raises:
-        MissingExtraError: the module is not installed.
+        MissingExtraError: names the packages that are missing and says how to install them.
     """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"this needs the package '{error.name}', which is not installed. Run: pip install 'hemline[{extra}]'"
-        ) from error
+    missing = [package for package in EXTRAS[extra] if importlib.util.find_spec(package) is None]
+    if missing:
+        raise MissingExtraError(f"not installed: {', '.join(missing)}. Run: pip install 'hemline[{extra}]'")

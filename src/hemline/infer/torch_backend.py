@@ -31,11 +31,13 @@ def load_predictor(
         flip: average with the mirrored crop; None does as the recipe says.
         batch_size: photos per step of the network; None does as the recipe says.
     Raises:
-        WeightsError: no such folder or file, no weights in it, or weights that do not fit.
+        WeightsError: no such folder or file, no weights in it, a training state, or weights that do not fit.
         HemlineError: a device that cannot be used.
     """
     weights = find_weights(path)
     tensors, description = read_weights(weights)
+    if "schema" not in description:
+        raise WeightsError(f"{weights}: a training state, not a network; give the run folder, or its {LAST}")
     schema = Schema.from_json(description["schema"], source=str(weights))
     model = build_model(**schema.model)
     load_strictly(model, tensors, source=str(weights))

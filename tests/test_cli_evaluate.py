@@ -53,6 +53,8 @@ def test_evaluate(folder: Path) -> None:
     assert json.loads((folder / "out" / "e.json").read_text())["ne"] == pytest.approx(10)
     code, output = run(folder, "evaluate", "pred.csv", "truth.csv", "--categories", "skirt")
     assert "8 visible points of 2 garments" in output
+    code, output = run(folder, "evaluate", "pred.csv", "truth.csv", "--categories", "skirt, trousers")
+    assert "15 visible points of 3 garments" in output
 
 
 def test_evaluate_with_a_length_for_absent_normalizers(folder: Path) -> None:
@@ -97,11 +99,21 @@ def test_submit_merge(folder: Path) -> None:
 def test_draw(folder: Path) -> None:
     code, output = run(folder, "draw", "pred.csv", "--data", ".", "--out", "./pictures", "--limit", "2")
     assert (code, output) == (0, f"2 pictures in {folder / 'pictures'}\n")
-    names = sorted(path.name for path in (folder / "pictures").iterdir())
-    assert names == ["Images_skirt_a.jpg", "Images_trousers_c.jpg"]
+    pictures = sorted(path.relative_to(folder).as_posix() for path in (folder / "pictures").rglob("*.jpg"))
+    assert pictures == ["pictures/Images/skirt/a.drawn.jpg", "pictures/Images/trousers/c.drawn.jpg"]
     code, _ = run(folder, "draw", "pred.csv", "--data", ".", "--out", "./both", "--truth", "truth.csv")
     assert code == 0
-    assert len(list((folder / "both").iterdir())) == 3
+    assert len(list((folder / "both").rglob("*.jpg"))) == 3
+
+
+def test_draw_goes_on_after_a_corrupt_photo(folder: Path) -> None:
+    (folder / IDS[0]).write_bytes(b"no photo")
+    code, output = run(folder, "draw", "pred.csv", "--data", ".", "--out", "./pictures")
+    assert code == 1
+    assert f"hemline: {folder / IDS[0]}: not a photo" in output
+    assert f"2 pictures in {folder / 'pictures'}\n" in output
+    assert output.endswith("hemline: 1 of 3 photos could not be read, see above\n")
+    assert len(list((folder / "pictures").rglob("*.jpg"))) == 2
 
 
 @pytest.mark.parametrize(
@@ -110,7 +122,37 @@ def test_draw(folder: Path) -> None:
         (["evaluate", "pred.csv", "none.csv"], "none.csv: No such file or directory"),
         (["evaluate", "pred.csv", "truth.csv", "--absent-normalizer", "0"], "expected 'skip' or a length in pixels"),
         (["evaluate", "pred.csv", "truth.csv", "--categories", "skirts"], "unknown category 'skirts'. Did you mean"),
-        (["submit", "write", "test.csv", "--out", "s.csv"], "15 points that their category has are absent"),
+        (
+            ["evaluate", "pred.csv", "truth.csv", "--categories", "skirt,dress"],
+            "pred.csv against truth.csv: nothing to compare: the truth has no dress\n",
+        ),
+        (
+            ["evaluate", "pred.csv", "test.csv"],
+            "pred.csv against test.csv: nothing to compare: the truth has no labelled point",
+        ),
+        (
+            ["evaluate", "skirts.csv", "truth.csv"],
+            "skirts.csv against truth.csv: the 2 rows do not match the 3 garments expected:\n  1 missing: Images/tr",
+        ),
+        (["evaluate", "broken.csv", "truth.csv"], "broken.csv, line 2, column waistband_left: got '1e308_20_1', expec"),
+        (["submit", "write", "test.csv", "--out", "s.csv"], "test.csv: 15 points that their category has are absent"),
+        (
+            ["submit", "write", "skirts.csv", "--out", "s.csv", "--test", "test.csv"],
+            "skirts.csv against test.csv: the 2 rows do not match the 3 garments expected",
+        ),
+        (
+            ["submit", "merge", "skirts.csv", "test.csv", "--out", "s.csv"],
+            "1 of 3 garments have no answer in skirts.csv, test.csv: Images/trousers/c.jpg",
+        ),
+        (
+            ["submit", "merge", "skirts.csv", "truth.csv", "--out", "s.csv"],
+            "'Images/skirt/a.jpg' has two different answers, in skirts.csv and in truth.csv",
+        ),
+        (["draw", "test.csv", "--data", ".", "--out", "./p"], "test.csv: nothing to draw: none of the 3 garments has"),
+        (
+            ["draw", "pred.csv", "--data", ".", "--out", "./p", "--truth", "skirts.csv"],
+            "pred.csv against skirts.csv: 'Images/trousers/c.jpg' has no true points",
+        ),
         (["draw", "pred.csv", "--data", "..", "--out", "./p"], "line 2, column image_id: no photo 'Images/trousers"),
     ],
 )
@@ -121,6 +163,8 @@ def test_mistakes_are_one_message_and_exit_code_2(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    write_annotations(folder / "skirts.csv", read_annotations(folder / "pred.csv").of_categories(["skirt"]))
+    (folder / "broken.csv").write_text((folder / "pred.csv").read_text().replace("55_20_1", "1e308_20_1"))
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["hemline", *arguments])
     with pytest.raises(SystemExit) as stopped:

@@ -131,16 +131,16 @@ def test_a_corrupt_photo_is_named_guessed_and_counted(hemline, runs, photos, tmp
     table = read_annotations(out)
     assert table.image_ids == ("1.png", "2.png", "3.png")
     assert table.points[1, 15:19] == pytest.approx(np.tile([60.0, 45.0, 1.0], (4, 1)))
-    assert sorted(path.name for path in pictures.iterdir()) == ["1.png", "3.png"]
+    assert sorted(path.name for path in pictures.iterdir()) == ["1.drawn.png", "3.drawn.png"]
 
 
 def test_pictures_and_scores(hemline, runs, photos, tmp_path):
     pictures, scores = tmp_path / "pictures", tmp_path / "scores.csv"
     options = ("--out", tmp_path / "pred.csv", "--draw", pictures, "--scores", scores, "--flip", "--batch-size", 2)
     assert hemline("predict", runs["all"], photos / "test.csv", *options, "--device", "cpu")[0] == 0
-    names = ["Images_dress_b.png", "Images_skirt_a.png", "Images_skirt_c.png"]
-    assert sorted(path.name for path in pictures.iterdir()) == names
-    drawn = read_image(pictures / "Images_skirt_a.png")
+    names = ["dress/b.drawn.png", "skirt/a.drawn.png", "skirt/c.drawn.png"]
+    assert sorted(pictures.rglob("*.png")) == [pictures / "Images" / name for name in names]
+    drawn = read_image(pictures / "Images" / "skirt" / "a.drawn.png")
     assert drawn.shape == (90, 120, 3)
     assert not np.array_equal(drawn, read_image(photos / "Images" / "skirt" / "a.png"))
     header, *rows = csv.reader(scores.read_text().splitlines())

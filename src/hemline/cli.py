@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from hemline import __version__
-from hemline.errors import HemlineError, RecipeError, require_extra, unknown_name
+from hemline.errors import DataError, HemlineError, ImageError, RecipeError, require_extra, unknown_name
 
 app = typer.Typer(
     name="hemline",
@@ -165,15 +165,16 @@ def evaluate(
 ) -> None:
     """Compare predicted points with true ones: normalised error (NE), PCK, and what was skipped."""
     from hemline.formats.fashionai import read_annotations
-    from hemline.garments import CATEGORIES
     from hemline.report.evaluation import evaluate, parse_absent_normalizer, print_evaluation, write_evaluation
 
-    evaluation = evaluate(
-        read_annotations(prediction),
-        read_annotations(truth),
-        absent_normalizer=parse_absent_normalizer(absent_normalizer),
-        categories=categories.split(",") if categories is not None else CATEGORIES,
-    )
+    length = parse_absent_normalizer(absent_normalizer)
+    tables = read_annotations(prediction), read_annotations(truth)
+    with _naming(prediction, truth):
+        evaluation = evaluate(
+            *tables,
+            absent_normalizer=length,
+            categories=[name.strip() for name in categories.split(",")] if categories is not None else None,
+        )
     if json:
         write_evaluation(json, evaluation)
     print_evaluation(evaluation)
@@ -194,8 +195,9 @@ def submit_write(
     from hemline.formats.fashionai import read_annotations
     from hemline.formats.submission import write_submission
 
-    table = read_annotations(prediction)
-    write_submission(out, table, test=read_annotations(test) if test else None)
+    table, expected = read_annotations(prediction), read_annotations(test) if test else None
+    with _naming(prediction, test):
+        write_submission(out, table, test=expected)
     typer.echo(f"{len(table)} garments in {out}")
 
 
@@ -209,8 +211,9 @@ def submit_merge(
     from hemline.formats.fashionai import read_annotations
     from hemline.formats.submission import merge_submissions, write_submission
 
-    table = merge_submissions(files)
-    write_submission(out, table, test=read_annotations(test) if test else None)
+    table, expected = merge_submissions(files), read_annotations(test) if test else None
+    with _naming(", ".join(map(str, files)), test):
+        write_submission(out, table, test=expected)
     typer.echo(f"{len(table)} garments in {out}")
 
 
@@ -246,17 +249,28 @@ def draw(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Draw only the first so many.", show_default="all")] = None,
 ) -> None:
-    """Draw points and limbs onto the photos; occluded points are hollow."""
+    """Draw points and limbs onto the photos; occluded points are hollow.
+
+    A photo that cannot be read is named and left out; the exit code is then 1.
+    """
     from hemline.formats.fashionai import read_annotations
     from hemline.formats.roots import attach_paths
     from hemline.report.drawing import draw_table
 
     table = read_annotations(annotations)
     table = attach_paths(table.select(range(len(table))[:limit]), data, file=annotations)
-    with _progress("drawing", len(table)) as show:
-        for _ in draw_table(table, out, truth=read_annotations(truth) if truth else None):
+    true_table = read_annotations(truth) if truth else None
+    unreadable = 0
+    with _naming(annotations, truth), _progress("drawing", len(table)) as show:
+        for outcome in draw_table(table, out, truth=true_table):
+            if isinstance(outcome, ImageError):
+                unreadable += 1
+                typer.echo(f"hemline: {outcome}", err=True)
             show()
-    typer.echo(f"{len(table)} pictures in {out}")
+    typer.echo(f"{len(table) - unreadable} pictures in {out}")
+    if unreadable:
+        typer.echo(f"hemline: {unreadable} of {len(table)} photos could not be read, see above", err=True)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -318,6 +332,15 @@ def synth(
         for _ in write_drawn_set(out, count=count, seed=seed, size=size):
             show()
     typer.echo(f"{count} drawn garments in {out}")
+
+
+@contextlib.contextmanager
+def _naming(file: Path | str, other: Path | None) -> Iterator[None]:
+    """Put the files that are compared in front of what is wrong with them."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{file}{f' against {other}' if other else ''}: {error}") from error
 
 
 @contextlib.contextmanager

@@ -144,6 +144,10 @@ CELL = SKIRT.replace("10_20_1", "{}")
         ("nan_20_1", "got 'nan_20_1', expected finite coordinates"),
         ("10_inf_0", "got '10_inf_0', expected finite coordinates"),
         ("1e999_20_1", "got '1e999_20_1', expected finite coordinates"),
+        ("1e308_20_1", "got '1e308_20_1', expected coordinates within 1,000,000 pixels of 0"),
+        ("10_-1000000.5_1", "got '10_-1000000.5_1', expected coordinates within 1,000,000 pixels of 0"),
+        ("10_1000001_0", "got '10_1000001_0', expected coordinates within 1,000,000 pixels of 0"),
+        ("1٣_20_1", "got '1٣_20_1', expected x_y_v"),
         ("-1_-1_-1-1_-1_-1", "got '-1_-1_-1-1_-1_-1', expected x_y_v"),
     ],
 )
@@ -208,9 +212,9 @@ def test_a_field_that_no_csv_holds(write: Write) -> None:
 
 def test_writes_to_the_letter(tmp_path: Path) -> None:
     points = np.full((1, 24, 3), -1.0)
-    points[0, 15:19] = [[10, 20, 1], [0.1234, 511.9996, 0], [-0.0001, 1234567.125, 1], [7, 8, -1]]
+    points[0, 15:19] = [[10, 20, 1], [0.1234, 511.9996, 0], [-0.0001, 123456.125, 1], [7, 8, -1]]
     write_annotations(tmp_path / "new" / "out.csv", AnnotationTable(("a.jpg",), ("skirt",), points))
-    row = "a.jpg,skirt" + 15 * ABSENT + ",10_20_1,0.123_512_0,0_1234567.125_1,-1_-1_-1" + 5 * ABSENT
+    row = "a.jpg,skirt" + 15 * ABSENT + ",10_20_1,0.123_512_0,0_123456.125_1,-1_-1_-1" + 5 * ABSENT
     assert (tmp_path / "new" / "out.csv").read_bytes() == f"{HEADER}\n{row}\n".encode()
 
 
@@ -218,10 +222,17 @@ def test_refuses_to_write_what_cannot_be_read(tmp_path: Path) -> None:
     points = np.full((2, 24, 3), -1.0)
     with pytest.raises(DataError, match=r"'a\.jpg' comes twice"):
         write_annotations(tmp_path / "out.csv", AnnotationTable(("a.jpg", "a.jpg"), ("skirt", "skirt"), points))
-    points[1, 17] = [1, np.nan, 1]
-    with pytest.raises(DataError, match=r"hemline_left of 'b\.jpg' is not finite"):
-        write_annotations(tmp_path / "out.csv", AnnotationTable(("a.jpg", "b.jpg"), ("skirt", "skirt"), points))
+    for y, shown in ((np.nan, "nan"), (-np.inf, "-inf"), (2e6, r"2e\+06")):
+        points[1, 17] = [1, y, 1]
+        with pytest.raises(DataError, match=rf"hemline_left of 'b\.jpg' is at \(1, {shown}\)"):
+            write_annotations(tmp_path / "out.csv", AnnotationTable(("a.jpg", "b.jpg"), ("skirt", "skirt"), points))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_farthest_points_come_back(tmp_path: Path) -> None:
+    points = np.tile([1e6, -1e6, 1], (1, 24, 1))
+    write_annotations(tmp_path / "out.csv", AnnotationTable(("a.jpg",), ("skirt",), points))
+    np.testing.assert_array_equal(read_annotations(tmp_path / "out.csv").points, points)
 
 
 def test_an_absent_point_may_be_written_from_nan(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ TEST_CSV = "image_id,image_category\nImages/skirt/a.jpg,skirt\n"
         "r1_train/Annotations/train.csv",  # the round-1 archive
         "r1_test_a/fashionAI_key_points_test_a_answer_20180426.csv",  # answers dropped beside test.csv
         "data/train/train.csv",  # tabsun, with one of its two files
+        "r2/Annotations/TRAIN.CSV",  # from a system that does not tell cases apart
     ],
 )
 def test_a_root_with_one_annotation_file(file: str, tmp_path: Path) -> None:
@@ -86,6 +87,26 @@ def test_a_root_without_annotations(tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_text(TEST_CSV)
     with pytest.raises(DataError, match=r"\(without keypoint columns: test\.csv\)"):
         read_roots([str(tmp_path)])
+
+
+def test_a_root_whose_only_csv_is_a_near_miss(tmp_path: Path) -> None:
+    file = make_root(tmp_path, "a") / "Annotations" / "train.csv"
+    text = file.read_text()
+    file.write_text(text.replace("crotch", "crotsch"))
+    with pytest.raises(DataError, match=r"train\.csv, line 1, column 22: unknown column 'crotsch'\. Did you mean"):
+        read_roots([str(tmp_path)])
+    file.write_bytes(text.encode("utf-16"))
+    with pytest.raises(DataError, match=r"train\.csv, line 1: byte 0xff is not UTF-8 text"):
+        read_roots([str(tmp_path)])
+
+
+def test_an_archive_unpacked_one_folder_too_deep(tmp_path: Path) -> None:
+    inner = make_root(tmp_path / "train" / "fashionAI", "a")
+    (tmp_path / "train" / "notes").mkdir()
+    with pytest.raises(DataError, match="but one folder below; name that:") as caught:
+        read_roots([str(tmp_path / "train")])
+    assert str(caught.value).splitlines()[1:] == [f"  --data {inner}"]
+    assert len(read_roots([str(inner)])[0]) == 1
 
 
 def test_roots_that_are_not_there(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_merge_conflicts(tmp_path: Path) -> None:
         merge_submissions(files[:2])
     with pytest.raises(DataError, match=r"z\.csv: 'a\.jpg' is a dress, an earlier file says skirt"):
         merge_submissions([files[0], files[2]])
-    with pytest.raises(DataError, match=r"2 of 4 garments have no answer in any file: b\.jpg, d\.jpg"):
+    with pytest.raises(DataError, match=r"2 of 4 garments have no answer in \S+skirt\.csv: b\.jpg, d\.jpg"):
         merge_submissions([files[3]])
 
 
@@ -169,6 +169,8 @@ def changed(at: int, cell: str) -> list[str]:
         (17, "10_11", "not a cell x_y_v with v 1, 0 or -1"),
         (17, "10_11_-1", "not a cell x_y_v with v 1, 0 or -1"),
         (17, "", "not a cell x_y_v with v 1, 0 or -1"),
+        (17, "513_11_1", "coordinate above 512 (the true points of FashionAI lie in 0..512)"),
+        (17, "1e7_11_1", "not a cell x_y_v with v 1, 0 or -1"),
         (2, "10_11_1", "point of another category, not -1_-1_-1 (the scorer ignores it)"),
         (2, "-1_-1_0", "point of another category, not -1_-1_-1 (the scorer ignores it)"),
     ],
@@ -191,7 +193,7 @@ def test_finds_everything_at_once(tmp_path: Path) -> None:
     )
     test = table_of(("a.jpg", "skirt", 0), ("b.jpg", "dress", 0), ("d.jpg", "skirt", 0))
     assert check_submission(path, test=test) == {
-        "the header is not that of FashionAI to the letter (order, spaces, byte order mark)": ["line 1"],
+        "the header is not that of FashionAI to the letter (order, spaces, quotes, byte order mark)": ["line 1"],
         "coordinates are not plain integers": [
             "line 2, column waistband_left: '1.5_2_1'",
             "line 6, column waistband_left: '7_7.5_1'",
@@ -212,11 +214,29 @@ def test_finds_a_header_out_of_order_and_a_byte_order_mark(tmp_path: Path) -> No
     swapped = [0, 1, 3, 2, *range(4, 26)]
     path = submission(tmp_path, [GOOD[at] for at in swapped], header=[COLUMNS[at] for at in swapped])
     assert list(check_submission(path)) == [
-        "the header is not that of FashionAI to the letter (order, spaces, byte order mark)"
+        "the header is not that of FashionAI to the letter (order, spaces, quotes, byte order mark)"
     ]
     path = submission(tmp_path, GOOD)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert len(check_submission(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problems"),
+    [
+        (",10_11_1,", ", 10_11_1,", {"space around a cell": ["line 2"]}),
+        (",10_11_1,", ",10_11_1 ,", {"space around a cell": ["line 2"]}),
+        ("a.jpg,", "a.jpg\t,", {"space around a cell": ["line 2"]}),
+        (",10_11_1,", ',"10_11_1",', {"quoted cell": ["line 2"]}),
+        ("\n", "\r\n", {"line does not end with LF alone": ["line 1", "line 2"]}),
+        ("\na.jpg", "\n\n \na.jpg", {"blank line": ["line 2", "line 3"]}),
+        ("-1\n", "-1\n\n", {"blank line": ["line 3"]}),
+    ],
+)
+def test_looks_at_the_text_itself(tmp_path: Path, old: str, new: str, problems: dict[str, list[str]]) -> None:
+    path = submission(tmp_path, GOOD)
+    path.write_bytes(path.read_text().replace(old, new).encode())
+    assert check_submission(path) == problems
 
 
 def test_finds_that_there_is_nothing_to_check(tmp_path: Path) -> None:

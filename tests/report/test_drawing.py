@@ -129,7 +129,8 @@ def table_of(folder: Path, *ids: str) -> AnnotationTable:
 def test_writes_one_picture_per_garment(tmp_path: Path) -> None:
     table = table_of(tmp_path, "Images/trousers/a.png", "Images/trousers/b.jpg")
     pictures = list(draw_table(table, tmp_path / "out"))
-    assert [path.name for path in pictures] == ["Images_trousers_a.png", "Images_trousers_b.jpg"]
+    names = ["Images/trousers/a.drawn.png", "Images/trousers/b.drawn.jpg"]
+    assert pictures == [tmp_path / "out" / name for name in names]
     np.testing.assert_array_equal(read_image(pictures[0]), draw_annotation(GREY, table[0]))
 
 
@@ -140,18 +141,39 @@ def test_writes_comparisons_with_rows_in_any_order(tmp_path: Path) -> None:
     pictures = list(draw_table(table, tmp_path / "out", truth=truth.select([1, 0])))
     np.testing.assert_array_equal(read_image(pictures[1]), draw_comparison(GREY, table[1], truth[1]))
     with pytest.raises(DataError, match=r"'b\.png' has no true points"):
-        list(draw_table(table, tmp_path / "out", truth=truth.select([0])))
+        list(draw_table(table, tmp_path / "none", truth=truth.select([0])))
+    dress = AnnotationTable(table.image_ids, ("trousers", "dress"), truth.points)
+    with pytest.raises(DataError, match=r"'b\.png' is a trousers, the truth says dress"):
+        list(draw_table(table, tmp_path / "none", truth=dress))
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    table = table_of(tmp_path, "a.png")
+    table = table_of(tmp_path, "a.png", "b.png")
     (tmp_path / "a.png").write_bytes(b"no photo")
-    with pytest.raises(ImageError, match=r"a\.png"):
+    error, picture = draw_table(table, tmp_path / "out")
+    assert isinstance(error, ImageError)
+    assert str(error).startswith(str(tmp_path / "a.png"))
+    assert picture == tmp_path / "out" / "b.drawn.png"
+
+
+def test_refuses_to_draw_nothing(tmp_path: Path) -> None:
+    table = table_of(tmp_path, "a.png", "b.png")
+    table.points[:] = -1
+    with pytest.raises(DataError, match="nothing to draw: none of the 2 garments has a point"):
         list(draw_table(table, tmp_path / "out"))
 
 
+def test_pictures_overwrite_neither_each_other_nor_the_photos(tmp_path: Path) -> None:
+    table = table_of(tmp_path, "a/b.png", "a_b.png")
+    assert len(set(draw_table(table, tmp_path))) == 2
+    for photo in table.paths:
+        np.testing.assert_array_equal(read_image(photo), GREY)
+
+
 def test_picture_names_stay_in_their_folder() -> None:
-    assert picture_name("Images/skirt/a.JPG") == "Images_skirt_a.JPG"
-    assert picture_name("/etc/a.png") == "etc_a.png"
-    assert picture_name("../../a.png") == ".._.._a.png"
-    assert picture_name("Images/skirt/0a1b") == "Images_skirt_0a1b.png"
+    assert picture_name("Images/skirt/a.JPG") == "Images/skirt/a.drawn.JPG"
+    assert picture_name("/etc/a.png") == "etc/a.drawn.png"
+    assert picture_name("../../a.png") == "__/__/a.drawn.png"
+    assert picture_name("Images/skirt/0a1b") == "Images/skirt/0a1b.drawn.png"
+    assert picture_name("Images/skirt/a.gif") == "Images/skirt/a.gif.drawn.png"

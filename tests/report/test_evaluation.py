@@ -83,10 +83,17 @@ def test_categories_leave_the_other_rows_out_of_both_tables() -> None:
     assert evaluation.ne == pytest.approx(5)
     assert list(evaluation.per_category) == ["dress"]
     assert evaluation.garments == 1
-    with pytest.raises(DataError, match="nothing to compare: the truth has no blouse or trousers"):
-        evaluate(prediction, truth, categories=["blouse", "trousers"])
+    with pytest.raises(DataError, match=r"nothing to compare: the truth has no blouse and no trousers$"):
+        evaluate(prediction, truth, categories=["blouse", "dress", "trousers"])
     with pytest.raises(DataError, match="unknown category 'pants'"):
         evaluate(prediction, truth, categories=["pants"])
+
+
+def test_a_truth_without_labels() -> None:
+    prediction, truth = skirts_and_dress()
+    truth.points[:] = -1
+    with pytest.raises(DataError, match="nothing to compare: the truth has no labelled point"):
+        evaluate(prediction, truth)
 
 
 def test_rows_that_do_not_match() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from hemline.annotation import AnnotationTable
 from hemline.errors import DataError
-from hemline.formats.fashionai import find_line, read_annotations, read_columns
+from hemline.formats.fashionai import TEST_COLUMNS, find_line, read_annotations, read_columns
 from hemline.garments import KEYPOINTS
 
 
@@ -107,8 +107,14 @@ def _find_annotations(root: Path) -> Path:
     if found:
         choices = "\n".join(f"  --data {root}:{path.relative_to(root).as_posix()}" for path in found)
         raise DataError(f"{root}: {len(found)} annotation files in this folder; name one of them:\n{choices}")
-    seen = [path.name for path in _csv_files(root)]
-    without = f" (without keypoint columns: {', '.join(seen)})" if seen else ""
+    deeper = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and _annotation_files(folder)]
+    if deeper:
+        choices = "\n".join(f"  --data {folder}" for folder in deeper)
+        raise DataError(f"{root}: no annotation CSV in this folder, but one folder below; name that:\n{choices}")
+    seen = _csv_files(root)
+    if len(seen) == 1 and set(read_columns(seen[0])) != set(TEST_COLUMNS):
+        return seen[0]  # `read_annotations` says what is wrong with it
+    without = f" (without keypoint columns: {', '.join(path.name for path in seen)})" if seen else ""
     raise DataError(f"{root}: no annotation CSV in this folder or its folder Annotations{without}")
 
 
@@ -123,7 +129,8 @@ def _annotation_files(root: Path) -> list[Path]:
 
 
 def _csv_files(root: Path) -> list[Path]:
-    return [*sorted(root.glob("Annotations/*.csv")), *sorted(root.glob("*.csv"))]
+    suffix = "[cC][sS][vV]"
+    return [*sorted(root.glob(f"Annotations/*.{suffix}")), *sorted(root.glob(f"*.{suffix}"))]
 
 
 def _is_among(path: Path, others: Sequence[Path]) -> bool:

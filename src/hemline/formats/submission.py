@@ -4,13 +4,13 @@ A submission is a FashionAI CSV with one row per test photo. The points of the p
 x_y_1 with integers, all others -1_-1_-1. The scorer ignores the visibility, so a point left out would
 count as one at (-1, -1).
 
-Source: FashionAI 2018 rules and the scripts of the teams.
+Source: FashionAI 2018 rules, layout of the official files, and the scripts of the teams.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,9 @@ from hemline.annotation import ABSENT, AnnotationTable, category_mask, compare_r
 from hemline.errors import DataError, name_three, unknown_name
 from hemline.formats.fashionai import ABSENT_CELL, COLUMNS, parse_cell, read_annotations, read_rows, write_annotations
 from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS, KEYPOINTS
+
+LARGEST_COORDINATE = 512
+"""No side of a FashionAI photo is longer, and the true points lie in 0..512 inclusive."""
 
 Problems = dict[str, list[str]]
 """What is wrong -> where, one entry per place."""
@@ -86,14 +89,15 @@ def merge_submissions(files: Sequence[Path]) -> AnnotationTable:
     unanswered = [image_id for image_id in categories if image_id not in answers]
     if unanswered:
         raise DataError(
-            f"{len(unanswered)} of {len(categories)} garments have no answer in any file: {name_three(unanswered)}"
+            f"{len(unanswered)} of {len(categories)} garments have no answer in {', '.join(map(str, files))}: "
+            f"{name_three(unanswered)}"
         )
     points = np.array([answers[image_id][1] for image_id in categories])
     return AnnotationTable(tuple(categories), tuple(categories.values()), points)
 
 
 def check_submission(path: Path, *, test: AnnotationTable | None = None) -> Problems:
-    """Find everything that is wrong with a submission.
+    """Find everything that is wrong with a submission, to the letter: some scorers read less than `read_rows`.
 
     Args:
         path: the submission.
@@ -110,9 +114,14 @@ def check_submission(path: Path, *, test: AnnotationTable | None = None) -> Prob
         rows = list(read_rows(path))
     except DataError as error:
         return {"the file cannot be read": [str(error)]}
-    first_line = path.read_bytes().partition(b"\n")[0].rstrip(b"\r")
-    if first_line != ",".join(COLUMNS).encode():
-        report("the header is not that of FashionAI to the letter (order, spaces, byte order mark)", "line 1")
+    header, *raw_lines = path.read_bytes().decode().removesuffix("\n").split("\n")
+    if header.rstrip("\r") != ",".join(COLUMNS):
+        report("the header is not that of FashionAI to the letter (order, spaces, quotes, byte order mark)", "line 1")
+    if "\r" in header:
+        report("line does not end with LF alone", "line 1")
+    for line, raw_line in enumerate(raw_lines, start=2):
+        for unusual in _check_text(raw_line):
+            report(unusual, f"line {line}")
     seen: dict[str, str] = {}
     for line, cells in rows:
         if len(cells) != len(COLUMNS):
@@ -137,6 +146,19 @@ def check_submission(path: Path, *, test: AnnotationTable | None = None) -> Prob
     return problems
 
 
+def _check_text(line: str) -> Iterator[str]:
+    """Say what is unusual about a line as text."""
+    if "\r" in line:
+        yield "line does not end with LF alone"
+    if not line or line.isspace():
+        yield "blank line"
+        return
+    if '"' in line:
+        yield "quoted cell"
+    if any(cell != cell.strip() for cell in line.rstrip("\r").split(",")):
+        yield "space around a cell"
+
+
 def _check_cell(cell: str, *, of_category: bool) -> str | None:
     """Say what is wrong with a point, or None."""
     try:
@@ -153,6 +175,8 @@ def _check_cell(cell: str, *, of_category: bool) -> str | None:
         return "point left of or above the photo"
     if cell != f"{x:.0f}_{y:.0f}_1":
         return "coordinates are not plain integers"
+    if max(x, y) > LARGEST_COORDINATE:
+        return f"coordinate above {LARGEST_COORDINATE} (the true points of FashionAI lie in 0..{LARGEST_COORDINATE})"
     return None
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from hemline.annotation import ABSENT, OCCLUDED, VISIBLE, Annotation, AnnotationTable, Prediction
-from hemline.errors import DataError
+from hemline.errors import DataError, ImageError
 from hemline.garments import CATEGORY_KEYPOINTS, INDEX, LIMBS
 from hemline.images import SUFFIXES, read_image, write_image
 from hemline.metrics import ne
@@ -98,7 +98,9 @@ def draw_comparison(image: np.ndarray, prediction: Annotation, truth: Annotation
     return np.hstack([left, gap, right])
 
 
-def draw_table(table: AnnotationTable, out: Path, *, truth: AnnotationTable | None = None) -> Iterator[Path]:
+def draw_table(
+    table: AnnotationTable, out: Path, *, truth: AnnotationTable | None = None
+) -> Iterator[Path | ImageError]:
     """Write one picture per garment.
 
     Args:
@@ -106,30 +108,48 @@ def draw_table(table: AnnotationTable, out: Path, *, truth: AnnotationTable | No
         out: folder for the pictures; see `picture_name`.
         truth: draw its points beside those of the table.
     Yields:
-        the path of each picture, once it is written.
+        the path of each picture, once it is written; or why its photo cannot be read.
     Raises:
-        DataError: a garment that is not in `truth`.
-        ImageError: a photo cannot be read.
+        DataError: no garment has a point, or one is not in `truth` or of another category there; before
+            anything is drawn.
     """
-    true_row = {image_id: row for row, image_id in enumerate(truth.image_ids)} if truth else {}
-    for annotation, photo in zip(table, table.paths, strict=True):
-        if truth is not None and annotation.image_id not in true_row:
-            raise DataError(f"'{annotation.image_id}' has no true points")
-        image = read_image(photo)
+    if (table.points[:, :, 2] == ABSENT).all():
+        raise DataError(f"nothing to draw: none of the {len(table)} garments has a point (a test CSV?)")
+    if truth is not None:
+        row_of = {image_id: row for row, image_id in enumerate(truth.image_ids)}
+        for image_id in table.image_ids:
+            if image_id not in row_of:
+                raise DataError(f"'{image_id}' has no true points")
+        truth = truth.select([row_of[image_id] for image_id in table.image_ids])
+        for image_id, category, true_category in zip(table.image_ids, table.categories, truth.categories, strict=True):
+            if category != true_category:
+                raise DataError(f"'{image_id}' is a {category}, the truth says {true_category}")
+    for row, (annotation, photo) in enumerate(zip(table, table.paths, strict=True)):
+        try:
+            image = read_image(photo)
+        except ImageError as error:
+            yield error
+            continue
         if truth is None:
             picture = draw_annotation(image, annotation)
         else:
-            picture = draw_comparison(image, annotation, truth[true_row[annotation.image_id]])
+            picture = draw_comparison(image, annotation, truth[row])
         path = out / picture_name(annotation.image_id)
         write_image(path, picture)
         yield path
 
 
 def picture_name(image_id: str) -> str:
-    """Make a plain file name of an id: "Images/skirt/a.jpg" becomes "Images_skirt_a.jpg"."""
+    """Name the picture of an id, below the folder for pictures: "Images/skirt/a.jpg" is "Images/skirt/a.drawn.jpg".
+
+    Two ids have two pictures, and no picture takes the place of a photo should both share a folder.
+    """
     path = PurePath(image_id)
-    name = "_".join(part for part in path.parts if part != path.anchor)
-    return name if path.suffix.lower() in SUFFIXES else f"{name}.png"
+    if path.suffix.lower() in SUFFIXES:
+        path = path.with_name(f"{path.stem}.drawn{path.suffix}")
+    else:
+        path = path.with_name(f"{path.name}.drawn.png")
+    return "/".join("__" if part == ".." else part for part in path.parts if part != path.anchor)
 
 
 def _draw_points(image: np.ndarray, category: str, keypoints: np.ndarray, visibility: np.ndarray) -> np.ndarray:

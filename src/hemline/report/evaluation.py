@@ -17,7 +17,7 @@ from rich.table import Table
 from hemline.annotation import ABSENT, AnnotationTable, category_index
 from hemline.errors import DataError, name_three
 from hemline.files import write_atomic
-from hemline.garments import CATEGORIES, KEYPOINTS, keypoints_of
+from hemline.garments import CATEGORIES, KEYPOINTS, check_category, keypoints_of
 from hemline.metrics import (
     PCK_THRESHOLDS,
     bootstrap_interval,
@@ -89,7 +89,7 @@ def evaluate(
     truth: AnnotationTable,
     *,
     absent_normalizer: Literal["skip"] | float = "skip",
-    categories: Sequence[str] = CATEGORIES,
+    categories: Sequence[str] | None = None,
 ) -> Evaluation:
     """Compare predicted points with the true ones; what counts is in `metrics.point_errors`.
 
@@ -100,15 +100,18 @@ def evaluate(
         truth: the true points.
         absent_normalizer: "skip" leaves out garments whose normaliser is absent; a number is the length in
             pixels to use for them.
-        categories: compare only the rows of these, in both tables.
+        categories: compare only the rows of these, in both tables; by default all rows.
     Raises:
-        DataError: missing or extra rows, rows whose categories differ, nothing to compare, or see
-            `metrics.point_errors`.
+        DataError: missing or extra rows, rows whose categories differ, a category asked for that the truth
+            has none of, a truth without a labelled point, or see `metrics.point_errors`.
     """
-    if set(categories) != set(CATEGORIES):
+    if categories is not None:
+        missing = [name for name in categories if check_category(name) not in truth.categories]
+        if missing:
+            raise DataError(f"nothing to compare: the truth has no {' and no '.join(missing)}")
         prediction, truth = prediction.of_categories(categories), truth.of_categories(categories)
-    if not len(truth):
-        raise DataError(f"nothing to compare: the truth has no {' or '.join(categories)}")
+    if (truth.points[:, :, 2] == ABSENT).all():
+        raise DataError("nothing to compare: the truth has no labelled point (a test CSV?)")
     truth = truth.select(sorted(range(len(truth)), key=truth.image_ids.__getitem__))
     prediction = prediction.in_order_of(truth)
     names = truth.categories

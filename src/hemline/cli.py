@@ -54,15 +54,13 @@ def train(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a key of the recipe: train.epochs=5. May be repeated."
-        ),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe: train.epochs=5. May be repeated."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
 ) -> None:
     """Train a network on labelled photos."""
     require_extra("train")
-    from hemline.formats.roots import read_roots
+    from hemline.formats.roots import count_shared_photos, read_roots
     from hemline.learn.fit import fit
     from hemline.recipe import read_recipe, recipe_path
     from hemline.report.training import TrainingDisplay
@@ -70,6 +68,11 @@ def train(
     chosen = read_recipe(recipe_path(recipe), overrides=set_ or ())
     table, notes = read_roots(data)
     validation, val_notes = read_roots(val) if val else (None, [])
+    if validation is not None and (shared := count_shared_photos(table, validation)):
+        val_notes.append(f"{shared} of {len(validation)} validation photos are training photos: NE will be too good")
+    left_out = len(table) - len(table.of_categories(chosen.categories))
+    if left_out:
+        notes.append(f"{left_out} of {len(table)} training garments are no {' or '.join(chosen.categories)}, left out")
     for note in [*notes, *val_notes]:
         typer.echo(note)
     with TrainingDisplay(chosen.train.epochs) as display:

@@ -53,6 +53,14 @@ def read_roots(roots: Sequence[str], *, require_images: bool = True) -> tuple[An
     return _join(tables), notes
 
 
+def count_shared_photos(table: AnnotationTable, other: AnnotationTable) -> int:
+    """Count the photos of `other` that are in `table` too, by the rule of `read_roots`; both have paths."""
+    named: dict[str, list[Path]] = {}
+    for path in table.paths:
+        named.setdefault(path.name, []).append(path)
+    return sum(_is_among(path, named.get(path.name, ())) for path in other.paths)
+
+
 def split_root(argument: str) -> tuple[Path, Path]:
     """Find the folder and the annotation CSV that "ROOT" or "ROOT:FILE" names.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -89,33 +90,36 @@ def test_an_error_of_the_block_is_not_taken_for_one_of_writing(tmp_path: Path) -
     assert names(tmp_path) == []
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def files_of_100_bytes() -> Iterator[None]:
-    """No file may grow past 100 bytes: what follows is, as on a full disk, an error of writing without a name."""
+    """No file may grow past 100 bytes: what follows is, as on a full disk, an error of writing without a name.
+
+    The limit holds for the whole process, the test runner's own output included: keep the block to the write.
+    """
     resource = pytest.importorskip("resource", reason="POSIX limits")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.usefixtures("files_of_100_bytes")
 @pytest.mark.parametrize("content", ["x" * 101, b"x" * 101, "x" * 100_000, b"x" * 100_000])
 def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path, content: str | bytes) -> None:
-    with pytest.raises(HemlineError) as caught:
+    with pytest.raises(HemlineError) as caught, files_of_100_bytes():
         write_atomic(tmp_path / "a.txt", content)
     assert str(caught.value) == f"{tmp_path / 'a.txt'}: cannot be written: {os.strerror(errno.EFBIG)}"
     assert names(tmp_path) == []
 
 
-@pytest.mark.usefixtures("files_of_100_bytes")
 def test_of_two_files_the_one_that_does_not_fit_is_named(tmp_path: Path) -> None:
     def write_both() -> None:
         with open_atomic(tmp_path / "large.txt") as large, open_atomic(tmp_path / "small.txt") as small:
             small.write("1")
             large.write("x" * 100_000)
 
-    with pytest.raises(HemlineError, match=r"large\.txt: cannot be written"):
+    with pytest.raises(HemlineError, match=r"large\.txt: cannot be written"), files_of_100_bytes():
         write_both()
     assert names(tmp_path) == []
 

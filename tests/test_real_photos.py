@@ -1,0 +1,38 @@
+"""The main job on real photos: learned by heart, found again through the files that a user writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from hemline.formats.fashionai import write_annotations
+from hemline.formats.roots import read_roots
+from hemline.recipe import recipe_path
+
+
+@pytest.mark.slow
+def test_eight_real_photos_are_learned_by_heart(garments: Path, tmp_path: Path, hemline) -> None:
+    torch.set_num_threads(2)
+    table, _ = read_roots([f"{garments}:Annotations/train.csv"])
+    rows = [table.categories.index(category) + turn for category in dict.fromkeys(table.categories) for turn in (0, 1)]
+    labels = tmp_path / "eight.csv"
+    write_annotations(labels, table.select(rows[:8]))
+    (tmp_path / "Images").symlink_to(garments / "Images")
+    still = ["flip", "rotation", "shift", "brightness", "contrast", "saturation", "hue", "gray", "erase"]
+    changes = [f"augment.{name}=0.0" for name in still] + ["augment.scale=[1.0, 1.0]", "predict.flip=false"]
+    changes += ["model.backbone_weights=random", "train.accelerator=cpu", "train.epochs=150", "train.batch_size=8"]
+    changes += ["train.validate_every=150", "train.precision=32-true", "train.ema=0.9", "input.size=192"]
+    sets = [part for change in changes for part in ("--set", change)]
+    data, run = f"{tmp_path}:eight.csv", tmp_path / "run"
+    recipe, prediction, report = recipe_path("cpn_mobilenetv2"), tmp_path / "pred.csv", tmp_path / "report.json"
+    for command in (
+        ("train", recipe, "--data", data, "--val", data, "--out", run, *sets),
+        ("predict", run, labels, "--data", tmp_path, "--out", prediction),
+        ("evaluate", prediction, labels, "--json", report),
+    ):
+        code, _, errors = hemline(*command)
+        assert code == 0, errors
+    assert json.loads(report.read_text())["ne"] < 2.0

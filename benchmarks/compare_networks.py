@@ -81,7 +81,7 @@ def on_equal_terms(recipe: Recipe) -> Recipe:
         content["train"] |= {"epochs": GPU_EPOCHS, "validate_every": GPU_EPOCHS, "workers": 8}
     else:
         content["input"]["size"] = CPU_TERMS["size"]
-        content["train"] |= {"epochs": CPU_TERMS["epochs"], "validate_every": CPU_TERMS["epochs"]}
+        content["train"] |= {"epochs": CPU_TERMS["epochs"], "validate_every": CPU_TERMS["epochs"], "workers": 1}
     return parse_recipe(content)
 
 

@@ -78,6 +78,12 @@ def name_three(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
+def name_eight(names: Sequence[str], *, separator: str = ", ") -> str:
+    """Name the first eight of many and say how many more there are."""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return separator.join(names[:8]) + more
+
+
 def require_extra(extra: str) -> None:
     """Make sure that an optional part of hemline is installed whole; imports nothing.
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hemline.errors import WeightsError
+from hemline.errors import WeightsError, name_eight
 from hemline.files import write_atomic
 
 BEST, LAST = "best.safetensors", "last.safetensors"
@@ -71,6 +71,5 @@ def load_strictly(module: nn.Module, tensors: dict[str, Tensor], *, source: str)
         ),
     ]
     if problems:
-        more = f" and {len(problems) - 8} more" if len(problems) > 8 else ""
-        raise WeightsError(f"{source} does not fit the network: {'; '.join(sorted(problems)[:8])}{more}")
+        raise WeightsError(f"{source} does not fit the network: {name_eight(sorted(problems), separator='; ')}")
     module.load_state_dict(tensors)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
-from hemline.errors import RecipeError, WeightsError, unknown_name
+from hemline.errors import RecipeError, WeightsError, name_eight, unknown_name
 from hemline.models.detnet import detnet50, detnext50
 from hemline.models.shn_encoder import SHNEncoder
 
@@ -163,7 +163,7 @@ def _load_weights(extractor: nn.Module, name: str, path: Path, options: dict[str
     if any(problems.values()):
         raise WeightsError(
             f"{path} does not hold the weights of '{name}'. "
-            + "; ".join(f"{title}: {_shorten(keys)}" for title, keys in problems.items() if keys)
+            + "; ".join(f"{title}: {name_eight(keys)}" for title, keys in problems.items() if keys)
         )
     stored = {_flat_key(key): tensor for key, tensor in got.items()}
     with torch.no_grad():
@@ -189,7 +189,3 @@ def _is_counter(key: str) -> bool:
 def _flat_key(key: str) -> str:
     """Name a tensor alike in timm's classifiers and in its feature extractors, which rename submodules."""
     return key.removeprefix("model.").replace(".", "_")
-
-
-def _shorten(keys: list[str], count: int = 8) -> str:
-    return ", ".join(keys[:count]) + (f" and {len(keys) - count} more" if len(keys) > count else "")

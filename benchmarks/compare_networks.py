@@ -32,8 +32,9 @@ import torch
 from hemline.annotation import AnnotationTable
 from hemline.files import write_atomic
 from hemline.formats.roots import read_roots
+from hemline.learn.build import build_network
 from hemline.learn.checkpoint import read_weights
-from hemline.learn.fit import build_network, fit
+from hemline.learn.fit import fit
 from hemline.learn.losses import total_loss
 from hemline.models.count import count_flops, count_parameters
 from hemline.recipe import Recipe, parse_recipe, read_recipe, shipped_recipes

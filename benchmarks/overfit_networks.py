@@ -1,6 +1,6 @@
 """Let every network learn eight real photos by heart: NE below 1 % shows that nothing in it is cut off.
 
-    python benchmarks/overfit_networks.py --data ROOT:train.csv [--only NAME ...]
+    python benchmarks/overfit_networks.py --data ROOT:train.csv [--only NAME ...] [--precision bf16-mixed]
 
 Network by network, each result kept as benchmarks/results/overfit/NAME.json; what has one is not trained again.
 No augmentation, random starting weights, no test-time flip; it stops as soon as NE is below 1 %, or after
@@ -45,12 +45,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, action="append")
     parser.add_argument("--only", nargs="*", help="names of recipes; all by default")
+    parser.add_argument("--precision", default="32-true", help="as train.precision of a recipe")
     chosen = parser.parse_args()
     photos = eight_photos(read_roots(chosen.data)[0])
     for name, path in shipped_recipes().items():
         wanted = name not in LEFT_OUT if chosen.only is None else name in chosen.only
         if wanted and not (RESULTS / f"{name}.json").is_file():
-            result = overfit(read_recipe(path), photos)
+            result = overfit(read_recipe(path), photos, precision=chosen.precision)
             write_atomic(RESULTS / f"{name}.json", json.dumps(result, indent=1) + "\n")
             print(f"{name}: NE {result['ne']:.2f} % after {result['steps']} steps", flush=True)
 
@@ -65,7 +66,7 @@ def eight_photos(table: AnnotationTable) -> AnnotationTable:
     return table.select(rows[:PHOTOS])
 
 
-def overfit(recipe: Recipe, photos: AnnotationTable) -> dict[str, Any]:
+def overfit(recipe: Recipe, photos: AnnotationTable, *, precision: str = "32-true") -> dict[str, Any]:
     """Train on the photos alone until the goal is reached, and describe the outcome in plain JSON values."""
     content = recipe.model_dump(exclude_none=True)
     content["augment"] = {"flip": 0.0, "rotation": 0.0, "scale": (1.0, 1.0), "shift": 0.0}
@@ -74,7 +75,7 @@ def overfit(recipe: Recipe, photos: AnnotationTable) -> dict[str, Any]:
     content["model"]["backbone_weights"] = "random"
     content["predict"]["flip"] = False
     content["train"] |= {"epochs": MOST_STEPS, "batch_size": PHOTOS, "validate_every": 25, "workers": 0}
-    content["train"] |= {"ema": 0.9, "precision": "32-true", "checkpoint_steps": 0}
+    content["train"] |= {"ema": 0.9, "precision": precision, "checkpoint_steps": 0}
     seen: list[Progress] = []
 
     def after_epoch(progress: Progress) -> None:
@@ -86,7 +87,13 @@ def overfit(recipe: Recipe, photos: AnnotationTable) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(GoalReached):
         fit(parse_recipe(content), photos, validation=photos, out=Path(folder) / "run", on_epoch=after_epoch)
     best = min(seen, key=lambda progress: progress.ne if progress.ne is not None else np.inf)
-    return {"recipe": recipe.name, "ne": best.ne, "steps": best.step, "constant": constant_ne(photos)}
+    return {
+        "recipe": recipe.name,
+        "ne": best.ne,
+        "steps": best.step,
+        "precision": precision,
+        "constant": constant_ne(photos),
+    }
 
 
 def constant_ne(photos: AnnotationTable) -> float:

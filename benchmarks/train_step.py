@@ -22,8 +22,9 @@ from lightning.fabric import Fabric
 
 from hemline.annotation import AnnotationTable
 from hemline.formats.roots import read_roots
+from hemline.learn.build import build_network
 from hemline.learn.dataset import EpochBatches, PhotoDataset, build_loader
-from hemline.learn.fit import build_network, fit
+from hemline.learn.fit import fit
 from hemline.learn.losses import total_loss
 from hemline.recipe import Recipe, read_recipe, recipe_path
 from hemline.synth.shapes import write_drawn_set

@@ -21,7 +21,7 @@ FLOORS = {
     "hemline.learn": 4,
     "hemline.infer": 5,
     "hemline.report": 6,
-    **dict.fromkeys(("hemline.learn.fit", "hemline.serve", "hemline.export"), 7),
+    **dict.fromkeys(("hemline.learn.build", "hemline.learn.fit", "hemline.serve", "hemline.export"), 7),
     "hemline.cli": 8,
 }
 TORCH = {"torch", "torchvision", "timm", "lightning"}

@@ -31,10 +31,16 @@ def test_every_default() -> None:
         "model": {"name": "cpn", "backbone": None, "backbone_weights": "random", "options": {}},
         "input": {"size": 256, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
         "codec": {"name": "belief", "options": {}},
+        "decode": {"method": "vertex", "blur": 0, "upsample": 1, "cells": 11, "window": 7},
         "loss": {
             "terms": ({"name": "softmax_cross_entropy", "weight": 1.0},),
             "ohkm": 0,
+            "ohkm_of": {},
+            "ohkm_batch": 0,
+            "ohem": 1,
             "occluded_weight": 1.0,
+            "distance_weight": False,
+            "stage_weights": (),
         },
         "augment": {
             "flip": 0.5,
@@ -47,17 +53,35 @@ def test_every_default() -> None:
             "hue": 0.05,
             "gray": 0.05,
             "erase": 0.0,
+            "aspect": 1.0,
+            "crop": 0.0,
+            "crop_margin": 0.05,
+            "half": 0.0,
+            "blur": 0.0,
+            "noise": 0.0,
+            "paste": 0.0,
         },
+        "sampling": {"balance": False, "repeat": {}, "hard": 0.0, "hard_repeat": 2.0},
         "train": {
             "epochs": 100,
             "batch_size": 16,
+            "optimizer": "adamw",
+            "momentum": 0.9,
             "lr": 1e-3,
             "backbone_lr": 1.0,
+            "freeze_backbone": 0.0,
             "freeze_backbone_norm": False,
             "weight_decay": 0.01,
             "warmup": 0.05,
+            "schedule": "cosine",
+            "milestones": (0.6, 0.85),
+            "cycles": 4,
+            "gamma": 0.1,
+            "patience": 5,
+            "early_stop": 0,
             "clip": 1.0,
             "ema": 0.998,
+            "swa": 0.0,
             "precision": "32-true",
             "seed": 0,
             "validate_every": 1,
@@ -68,8 +92,39 @@ def test_every_default() -> None:
             "strategy": "auto",
             "num_nodes": 1,
         },
-        "predict": {"flip": True, "batch_size": 16},
+        "predict": {
+            "flip": True,
+            "views": ((0.5, 0.5, 1.0),),
+            "rotations": (0.0,),
+            "merge": "maps",
+            "combine": "mean",
+            "second_pass": False,
+            "margin": 0.25,
+            "repair": 0.0,
+            "batch_size": 16,
+        },
     }
+
+
+def test_a_view_is_a_zoom_or_a_place_and_a_zoom() -> None:
+    views = parse_recipe({"name": "x", "predict": {"views": [1, [0.5, 0.25, 1.5]]}}).predict.views
+    assert views == ((0.5, 0.5, 1.0), (0.5, 0.25, 1.5))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"predict": {"views": []}}, "'predict.views': expected at least 1 value, got []"),
+        ({"predict": {"views": [0]}}, "'predict.views[0][2]': must be above 0, got 0"),
+        ({"loss": {"ohkm_of": {"blous": 6}}}, "'loss.ohkm_of': unknown category 'blous'. Did you mean 'blouse'?"),
+        ({"loss": {"stage_weights": [0, 0]}}, "'loss.stage_weights': needs weights from 0 on, and one above it"),
+        ({"sampling": {"repeat": {"croch": 3}}}, "'sampling.repeat': unknown keypoint 'croch'. Did you mean 'crotch'?"),
+        ({"train": {"milestones": [0.5, 2]}}, "'train.milestones[1]': must be below 1, got 2"),
+        ({"train": {"schedule": "cosin"}}, "'train.schedule': expected 'constant', 'cosine', "),
+    ],
+)
+def test_keys_that_take_lists_and_names_say_what_is_wrong(content: dict[str, Any], expected: str) -> None:
+    assert message(content).startswith(f"mine.toml: {expected}")
 
 
 def test_a_recipe_cannot_be_changed() -> None:

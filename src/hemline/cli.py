@@ -288,7 +288,7 @@ def models(
         for name, build in MODELS.items():
             typer.echo(f"{name:<12} {(inspect.getmodule(build).__doc__ or '').splitlines()[0]}")
         return
-    from hemline.learn.fit import model_arguments
+    from hemline.learn.build import model_arguments
     from hemline.models.count import measure_network
     from hemline.recipe import read_recipe, shipped_recipes
 

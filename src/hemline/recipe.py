@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from hemline.errors import RecipeError, unknown_name
 from hemline.files import write_atomic
-from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS
+from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS, KEYPOINTS
 
 Key = tuple[str, ...]
 """A recipe's key part by part: ("train", "epochs")."""
@@ -26,7 +26,19 @@ Key = tuple[str, ...]
 Range = tuple[float, float]
 Color = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 Spread = tuple[Positive, Positive, Positive]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+def _complete_view(view: Any) -> Any:
+    if isinstance(view, int | float):
+        return 0.5, 0.5, view
+    return tuple(view) if isinstance(view, list) else view
+
+
+View = Annotated[tuple[float, float, Positive], BeforeValidator(_complete_view)]
+"""The place of a view's centre as shares of the photo, and its zoom; a zoom alone is about the photo's centre."""
 
 
 class _Section(BaseModel):
@@ -57,6 +69,16 @@ class CodecSection(_Section):
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the codec")
 
 
+class DecodeSection(_Section):
+    """[decode]: how a map becomes a point; for codecs whose output is maps."""
+
+    method: str = Field("vertex", description="one of codecs.decoders.DECODERS")
+    blur: float = Field(0.0, ge=0, description="standard deviation of a Gaussian that smooths the maps first, cells")
+    upsample: int = Field(1, ge=1, description="factor of a bicubic enlargement of the maps first")
+    cells: int = Field(11, ge=1, description="of method 'top_mean': how many of the highest cells are averaged")
+    window: int = Field(7, ge=1, description="of method 'soft_argmax': side of the window about the peak, cells; odd")
+
+
 class LossTerm(_Section):
     """One entry of loss.terms."""
 
@@ -70,8 +92,35 @@ class LossSection(_Section):
     terms: tuple[LossTerm, ...] = Field(
         (LossTerm(name="softmax_cross_entropy"),), description="names of learn.losses.LOSSES, and weights"
     )
-    ohkm: int = Field(0, ge=0, description="keep the k hardest keypoints of a garment on the last stage; 0 keeps all")
+    ohkm: float = Field(
+        0.0,
+        ge=0,
+        description="keep this many (from 1) or this share (below 1) of each garment's hardest keypoints on the last "
+        "stage; 0 keeps all",
+    )
+    ohkm_of: dict[str, NotNegative] = Field(default_factory=dict, description="ohkm of single categories instead")
+    ohkm_batch: float = Field(
+        0.0, ge=0, description="keep this many times the batch size of the batch's hardest keypoints; 0 keeps all"
+    )
+    ohem: float = Field(1.0, gt=0, le=1, description="share of the batch's hardest garments that count")
     occluded_weight: float = Field(1.0, ge=0, description="weight of occluded points; visible ones count 1")
+    distance_weight: bool = Field(False, description="weigh garments by 120 px over twice their width, as NE does")
+    stage_weights: tuple[float, ...] = Field((), description="of each stage, the final one last; empty: all 1")
+
+    @field_validator("ohkm_of")
+    @classmethod
+    def _of_categories(cls, value: dict[str, float]) -> dict[str, float]:
+        for category in value:
+            if category not in CATEGORY_KEYPOINTS:
+                raise ValueError(unknown_name("category", category, CATEGORIES))
+        return value
+
+    @field_validator("stage_weights")
+    @classmethod
+    def _weights(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(weight < 0 for weight in value) or (value and not any(value)):
+            raise ValueError(f"needs weights from 0 on, and one above it, got {list(value)}")
+        return value
 
     @field_validator("terms")
     @classmethod
@@ -99,6 +148,13 @@ class AugmentSection(_Section):
     hue: float = Field(0.05, ge=0, le=0.5, description="largest turn, share of the colour circle")
     gray: float = Field(0.05, ge=0, le=1, description="probability of no colour at all")
     erase: float = Field(0.0, ge=0, le=1, description="probability of a random rectangle painted over")
+    aspect: float = Field(1.0, ge=1, description="largest stretch of width against height, either way; log-uniform")
+    crop: float = Field(0.0, ge=0, le=1, description="probability of a random box that keeps all points, with a margin")
+    crop_margin: float = Field(0.05, ge=0, description="of `crop` and `half`: least room about the points, share")
+    half: float = Field(0.0, ge=0, le=1, description="probability of a box about one half of the garment")
+    blur: float = Field(0.0, ge=0, le=1, description="probability of a Gaussian blur")
+    noise: float = Field(0.0, ge=0, le=1, description="probability of Gaussian noise")
+    paste: float = Field(0.0, ge=0, le=1, description="probability of a piece of another photo pasted over")
 
     @field_validator("scale")
     @classmethod
@@ -108,18 +164,47 @@ class AugmentSection(_Section):
         return value
 
 
+class SamplingSection(_Section):
+    """[sampling]: how often each garment is seen; an epoch always has as many photos as the data."""
+
+    balance: bool = Field(False, description="see all categories equally often")
+    repeat: dict[str, Positive] = Field(
+        default_factory=dict, description="how many times as often garments with a keypoint are seen, by its name"
+    )
+    hard: float = Field(0.0, ge=0, lt=1, description="share of the garments with the highest running loss")
+    hard_repeat: float = Field(2.0, gt=0, description="how many times as often these are seen")
+
+    @field_validator("repeat")
+    @classmethod
+    def _known(cls, value: dict[str, float]) -> dict[str, float]:
+        for keypoint in value:
+            if keypoint not in KEYPOINTS:
+                raise ValueError(unknown_name("keypoint", keypoint, KEYPOINTS))
+        return value
+
+
 class TrainSection(_Section):
     """[train]: the loop."""
 
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(16, ge=1, description="photos per step and device")
-    lr: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd, Nesterov's")
+    lr: float = Field(1e-3, gt=0, description="peak learning rate")
     backbone_lr: float = Field(1.0, ge=0, description="factor on lr for the backbone")
+    freeze_backbone: float = Field(0.0, ge=0, lt=1, description="share of all steps in which the backbone stays fixed")
     freeze_backbone_norm: bool = Field(False, description="keep the backbone's batch norm at its pretrained statistics")
     weight_decay: float = Field(0.01, ge=0)
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps with a rising rate; cosine after")
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps with a rising rate; then the schedule")
+    schedule: Literal["constant", "cosine", "step", "plateau", "onecycle", "sawtooth"] = "cosine"
+    milestones: tuple[Share, ...] = Field((0.6, 0.85), description="of 'step': shares of all steps at which it falls")
+    cycles: int = Field(4, ge=1, description="of 'sawtooth': how many teeth")
+    gamma: float = Field(0.1, gt=0, lt=1, description="of 'step' and 'plateau': what each fall leaves of the rate")
+    patience: int = Field(5, ge=1, description="of 'plateau': validations without a better NE before the rate falls")
+    early_stop: int = Field(0, ge=0, description="validations without a better NE before training ends; 0 never does")
     clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 does not clip")
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights; 0 does not average")
+    swa: float = Field(0.0, ge=0, lt=1, description="share of all steps, at the end, of which weights count equally")
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     seed: int = Field(0, ge=0, lt=2**63, description="of all random choices")
     validate_every: int = Field(1, ge=1, description="epochs between validations; the last epoch always is")
@@ -135,6 +220,15 @@ class PredictSection(_Section):
     """[predict]: how the trained network is asked."""
 
     flip: bool = Field(True, description="average with the mirrored crop")
+    views: tuple[View, ...] = Field(
+        ((0.5, 0.5, 1.0),), min_length=1, description="[x, y, zoom], x and y as shares of the photo, or a zoom alone"
+    )
+    rotations: tuple[float, ...] = Field((0.0,), min_length=1, description="of each view, degrees")
+    merge: Literal["maps", "coordinates"] = Field("maps", description="what is averaged over views")
+    combine: Literal["mean", "max"] = Field("mean", description="how the maps of several views become one")
+    second_pass: bool = Field(False, description="look again, at the box of the first pass's points")
+    margin: float = Field(0.25, ge=0, description="of the second pass: room about the points, share of the box")
+    repair: float = Field(0.0, ge=0, lt=1, description="replace points with a lower score by the mean shape's")
     batch_size: int = Field(16, ge=1)
 
 
@@ -146,8 +240,10 @@ class Recipe(_Section):
     model: ModelSection = ModelSection()
     input: InputSection = InputSection()
     codec: CodecSection = CodecSection()
+    decode: DecodeSection = DecodeSection()
     loss: LossSection = LossSection()
     augment: AugmentSection = AugmentSection()
+    sampling: SamplingSection = SamplingSection()
     train: TrainSection = TrainSection()
     predict: PredictSection = PredictSection()
 
@@ -272,6 +368,7 @@ _EXPECTED = {
     "string_type": "expected a text in quotes",
     "tuple_type": "expected a list in brackets",
     "too_long": "expected {max_length} values",
+    "too_short": "expected at least {min_length} value",
     "dict_type": "expected a section with keys of its own",
     "model_type": "expected a section with keys of its own",
     "literal_error": "expected {expected}",

@@ -13,7 +13,6 @@ from hemline.learn.losses import (
     LOSS_OUTPUT,
     LOSSES,
     check_losses,
-    hardest,
     heatmap_mse,
     softmax_cross_entropy,
     total_loss,
@@ -76,14 +75,6 @@ def test_gradients_are_right_and_masked_points_have_none(name):
     assert moved.tolist() == (weight > 0).tolist()
 
 
-def test_hardest_keeps_the_largest_weighted_values_of_each_garment():
-    values = torch.tensor([[5.0, 1.0, 3.0, 9.0], [1.0, 2.0, 3.0, 4.0]])
-    weights = torch.tensor([[1.0, 1.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
-    # The 9 is masked; the second garment has one point only, which stays.
-    assert hardest(values, weights, count=2).tolist() == [[1.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0]]
-    assert hardest(values, weights, count=4) is weights
-
-
 def test_total_is_the_mean_over_weighted_points_and_stages():
     target = {"heatmaps": maps([1.0, 0.0], [1.0, 0.0], [1.0, 0.0])}
     first = {"heatmaps": maps([0.0, 0.0], [1.0, 0.0], [9.0, 9.0])}  # costs 1, 0, masked
@@ -99,6 +90,36 @@ def test_total_is_the_mean_over_weighted_points_and_stages():
     # Half the weight on the bad point: (0.5 * 2 + 0) / 1.5.
     half = torch.tensor([[0.5, 1.0, 0.0]])
     assert total_loss([last], target, half, terms=[("heatmap_mse", 3.0)])[0].item() == pytest.approx(3 * 1.0 / 1.5)
+
+
+def test_total_selects_on_the_final_stage():
+    # Costs on the last stage: garment one 2, 0; garment two 1, 0. On the first stage all cost 1.
+    target = {"heatmaps": torch.cat([maps([1.0, 0.0], [1.0, 0.0])] * 2)}
+    first = {"heatmaps": torch.zeros(2, 2, 1, 2, dtype=torch.float64)}
+    last = {"heatmaps": torch.cat([maps([0.0, 1.0], [1.0, 0.0]), maps([0.0, 0.0], [1.0, 0.0])])}
+
+    def total(**options) -> float:
+        terms = [("heatmap_mse", 1.0)]
+        return total_loss([first, last], target, torch.ones(2, 2), terms=terms, **options)[0].item()
+
+    assert total() == pytest.approx((1 + 0.75) / 2)
+    assert total(ohkm=1.0) == pytest.approx((1 + 1.5) / 2)
+    assert total(ohkm=torch.tensor([1.0, 0.0])) == pytest.approx((1 + 1.0) / 2)  # 2 and 1, 0
+    assert total(ohkm_batch=0.5) == pytest.approx((1 + 2) / 2)  # one point of the batch of two
+    assert total(ohem=0.5) == pytest.approx((1 + 1) / 2)  # garment one alone
+    assert total(stage_weights=[0.0, 1.0]) == pytest.approx(0.75)
+    assert total(stage_weights=[3.0, 1.0]) == pytest.approx((3 + 0.75) / 4)
+    with pytest.raises(RecipeError, match=r"loss.stage_weights has 3 values, but 'heatmap_mse' judges 2 stages"):
+        total(stage_weights=[1.0, 1.0, 1.0])
+
+
+def test_total_gives_a_stage_the_target_that_was_made_for_it():
+    sharp, blurred = maps([1.0, 0.0]), maps([1.0, 0.5])
+    stages = [{"heatmaps": blurred}, {"heatmaps": sharp}]
+    terms = [("heatmap_mse", 1.0)]
+    weight = torch.ones(1, 1)
+    assert total_loss(stages, {"heatmaps": sharp, "heatmaps.0": blurred}, weight, terms=terms)[0].item() == 0
+    assert total_loss(stages, {"heatmaps": sharp}, weight, terms=terms)[0].item() > 0
 
 
 def test_total_names_the_garment_whose_loss_is_not_finite():

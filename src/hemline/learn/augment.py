@@ -42,6 +42,13 @@ class Augmenter:
         hue: float = 0.0,
         gray: float = 0.0,
         erase: float = 0.0,
+        aspect: float = 1.0,
+        crop: float = 0.0,
+        crop_margin: float = 0.0,
+        half: float = 0.0,
+        blur: float = 0.0,
+        noise: float = 0.0,
+        paste: float = 0.0,
     ) -> None:
         self.flip = flip
         self.rotation = rotation
@@ -53,6 +60,13 @@ class Augmenter:
         self.hue = hue
         self.gray = gray
         self.erase = erase
+        self.aspect = aspect
+        self.crop = crop
+        self.crop_margin = crop_margin
+        self.half = half
+        self.blur = blur
+        self.noise = noise
+        self.paste = paste
 
     def draw_affine(
         self, rng: np.random.Generator, box_xyxy: tuple[float, float, float, float], size_wh: tuple[int, int]

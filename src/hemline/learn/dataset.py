@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -18,11 +18,14 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from hemline.annotation import ABSENT, OCCLUDED, AnnotationTable
 from hemline.codecs import Codec
+from hemline.codecs.coordinates import CoordinateCodec
 from hemline.errors import ImageError
 from hemline.garments import flip_permutation
 from hemline.geometry import apply_affine, photo_box, warp
 from hemline.images import read_image
 from hemline.learn.augment import Augmenter
+from hemline.learn.sampling import draw_rows
+from hemline.metrics import normalizer_lengths
 
 Key = tuple[int, int]
 """Epoch and row."""
@@ -31,8 +34,10 @@ Key = tuple[int, int]
 class PhotoDataset(Dataset[Any]):
     """Read, crop, augment and encode photos.
 
-    A sample is a dict: "image" (S, S, 3) uint8 RGB; "target", what the codec encodes; "weight" (K,) float32,
-    1 for visible points, `occluded_weight` for occluded ones and 0 for absent ones; "row", the row of the table.
+    A sample is a dict: "image" (S, S, 3) uint8 RGB; "target", what the codec encodes, and "coordinates" (K, 2) float32
+    in shares of the crop whatever the codec; "weight" (K,) float32, 1 for visible points, `occluded_weight` for
+    occluded ones and 0 for absent ones, times the garment's own weight; "ohkm", how many or which share of its
+    keypoints OHKM keeps; "row", the row of the table.
     Points that leave the crop become absent. A photo that cannot be read gives its ImageError as the sample,
     so that it travels from a worker to the loop as it is.
 
@@ -44,6 +49,10 @@ class PhotoDataset(Dataset[Any]):
         augmenter: None for plain crops.
         seed: see the module.
         occluded_weight: weight of occluded points.
+        distance_weight: weigh each garment by 120 pixels over twice its width, so that a loss in pixels counts as NE
+            does (the "distance weight" of a FashionAI finalist); by 1/2 where the width is not known.
+        ohkm: for each category how many (from 1) or which share (below 1) of a garment's keypoints OHKM keeps; 0, and
+            a category that is not named, keeps all.
     """
 
     def __init__(
@@ -56,15 +65,21 @@ class PhotoDataset(Dataset[Any]):
         augmenter: Augmenter | None,
         seed: int = 0,
         occluded_weight: float = 1.0,
+        distance_weight: bool = False,
+        ohkm: Mapping[str, float] | None = None,
     ) -> None:
         self.table = table
         self.codec = codec
+        self._coordinates = CoordinateCodec(size_wh=(size, size))
         self.keypoints = np.asarray(keypoints)
         self.mirrored = self.keypoints[list(flip_permutation(keypoints))]
         self.size = size
         self.augmenter = augmenter or Augmenter()
         self.seed = seed
         self.occluded_weight = occluded_weight
+        self.distance_weight = distance_weight
+        self.widths = normalizer_lengths(table.points, categories=table.categories)
+        self.ohkm = ohkm or {}
 
     def __len__(self) -> int:
         return len(self.table)
@@ -86,12 +101,20 @@ class PhotoDataset(Dataset[Any]):
         outside = ((points < 0) | (points > self.size)).any(1)
         visibility = np.where(outside, ABSENT, annotation.visibility[channels])
         weight = np.where(visibility == OCCLUDED, self.occluded_weight, 1.0) * (visibility != ABSENT)
+        if self.distance_weight:
+            weight *= _distance_weight(self.widths[row], pixel=1 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
         return {
             "image": crop,
-            "target": self.codec.encode(points, visibility),
+            "target": self._coordinates.encode(points, visibility) | self.codec.encode(points, visibility),
             "weight": weight.astype(np.float32),
+            "ohkm": np.float32(self.ohkm.get(annotation.category, 0)),
             "row": row,
         }
+
+
+def _distance_weight(width: float, *, pixel: float) -> float:
+    """Return 120 over twice the garment's width and a pixel of the crop, all in photo pixels."""
+    return 0.5 if np.isnan(width) else 120 / (2 * (width + pixel))
 
 
 class EpochBatches(Sampler[list[Key]]):
@@ -105,6 +128,10 @@ class EpochBatches(Sampler[list[Key]]):
         batch_size: rows per batch and device.
         seed: of the shuffling.
         rank, world: this process's share of a distributed run.
+
+    Attributes:
+        epoch, start: of the next iteration: its number, and its first step.
+        weights: (rows,) how often each row is seen in it, relative to the others; None for once.
     """
 
     def __init__(self, rows: int, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
@@ -115,13 +142,15 @@ class EpochBatches(Sampler[list[Key]]):
         self.world = world
         self.epoch = 0
         self.start = 0
+        self.weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Count the steps of a whole epoch."""
         return max(1, self.rows // (self.batch_size * self.world))
 
     def __iter__(self) -> Iterator[list[Key]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
+        rng = np.random.default_rng([self.seed, self.epoch])
+        order = rng.permutation(self.rows if self.weights is None else draw_rows(self.weights, rng))
         own = order[self.rank :: self.world]
         for step in range(self.start, len(self)):
             yield [(self.epoch, int(row)) for row in own[step * self.batch_size : (step + 1) * self.batch_size]]

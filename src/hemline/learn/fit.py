@@ -1,4 +1,4 @@
-"""The training loop, top to bottom, and the one place that turns a recipe into objects."""
+"""The training loop, top to bottom."""
 
 from __future__ import annotations
 
@@ -7,28 +7,25 @@ import json
 import math
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from lightning.fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel
 
 from hemline.annotation import ABSENT, AnnotationTable
 from hemline.errors import DataError, ImageError, RecipeError, TrainingError
-from hemline.images import image_size
 from hemline.infer.predictor import Predictor
-from hemline.infer.schema import Schema, channels_of, keypoint_names, mean_layouts
 from hemline.infer.stream import predict_table
 from hemline.infer.torch_backend import torch_runner
-from hemline.learn.augment import Augmenter
+from hemline.learn.averaging import build_average, refresh_norm
+from hemline.learn.build import build_dataset, build_fabric, build_network
 from hemline.learn.checkpoint import BEST, LAST, write_weights
-from hemline.learn.dataset import EpochBatches, PhotoDataset, build_loader
+from hemline.learn.dataset import EpochBatches, build_loader
 from hemline.learn.losses import check_losses, total_loss
+from hemline.learn.optimizers import build_optimizer
 from hemline.learn.run_folder import (
     RECIPE,
     SCHEMA,
@@ -41,9 +38,9 @@ from hemline.learn.run_folder import (
     write_description,
     write_state,
 )
+from hemline.learn.sampling import hard_weights, row_weights
+from hemline.learn.schedules import build_schedule
 from hemline.metrics import ne
-from hemline.models import build_model
-from hemline.models.network import Network
 from hemline.recipe import Recipe, read_recipe, write_recipe
 
 FREE_ON_RESUME = ("workers", "accelerator", "devices", "strategy", "num_nodes", "checkpoint_steps")
@@ -82,11 +79,13 @@ def fit(
         untrained = set(validation.categories) - set(data.categories)
         if untrained:
             raise DataError(f"the validation data has {', '.join(sorted(untrained))}, the training data has none")
+    elif recipe.train.schedule == "plateau" or recipe.train.early_stop:
+        raise RecipeError("train.schedule = 'plateau' and train.early_stop need validation data (--val)")
     _check_folder(out, recipe, resume=resume)
     run = _Run(recipe, data, validation, out, resume=resume)
     with contextlib.ExitStack() as closing:
         log = closing.enter_context(RunLog(out, epochs_done=run.place.epoch)) if run.leads else None
-        while run.place.epoch < recipe.train.epochs:
+        while not run.is_over:
             began = time.perf_counter()
             photos, loss = run.train_epoch(on_step)
             seconds = time.perf_counter() - began
@@ -126,19 +125,23 @@ class _Run:
         options = recipe.train
         check_losses([term.name for term in recipe.loss.terms], recipe.codec.name)
         self.recipe, self.data, self.validation, self.out = recipe, data, validation, out
-        self.fabric = fabric = _build_fabric(recipe)
+        self.fabric = fabric = build_fabric(recipe)
         self.leads = fabric.is_global_zero
         if len(data) < fabric.world_size:
             raise DataError(f"{len(data)} training garments for {fabric.world_size} processes; lower train.devices")
         torch.manual_seed(options.seed)
+        self.place = Place(data=_fingerprint(data, validation), world=fabric.world_size)
 
         resume = resume and (out / STATE).is_file()
         weights = "random" if resume else recipe.model.backbone_weights  # the state holds them already
         self.network, self.schema = build_network(recipe, data, backbone_weights=weights)
         self.network.to(memory_format=torch.channels_last)
-        optimizer = torch.optim.AdamW(_parameter_groups(self.network, recipe), lr=options.lr)
+        optimizer = build_optimizer(
+            options.optimizer,
+            self.network,
+            **{key: getattr(options, key) for key in ("lr", "backbone_lr", "weight_decay", "momentum")},
+        )
         self.model, self.optimizer = fabric.setup(self.network, optimizer)
-        self.averaged = AveragedModel(self.network, multi_avg_fn=_moving_average(options.ema), use_buffers=True)
         self.batches = EpochBatches(
             len(data),
             batch_size=options.batch_size,
@@ -146,13 +149,17 @@ class _Run:
             rank=fabric.global_rank,
             world=fabric.world_size,
         )
-        scheduler = LambdaLR(self.optimizer, _warmup_cosine(len(self.batches) * options.epochs, options.warmup))
-        self.trained = Trained(self.network, self.averaged, self.optimizer, scheduler)
-        self.loader = build_loader(_dataset(recipe, data, self.schema), self.batches, workers=options.workers)
+        self.row_weights = row_weights(data, balance=recipe.sampling.balance, repeat=recipe.sampling.repeat)
+        steps = len(self.batches) * options.epochs
+        self.equal_from = round(steps * (1 - options.swa)) if options.swa else None
+        self.averaged = build_average(self.network, decay=options.ema, equal_from=self.equal_from)
+        scheduler = LambdaLR(self.optimizer, self._rates(steps))
+        hardness = torch.zeros(2, len(data))
+        self.trained = Trained(self.network, self.averaged, self.optimizer, scheduler, hardness)
+        self.loader = build_loader(build_dataset(recipe, data, self.schema), self.batches, workers=options.workers)
         runner = torch_runner(self.averaged.module, device=fabric.device, autocast=fabric.autocast)
         self.predictor = Predictor(runner, self.schema, batch_size=recipe.predict.batch_size)
 
-        self.place = Place(data=_fingerprint(data, validation), world=fabric.world_size)
         if resume:
             self.place, scaler = read_state(out, self.trained, now=self.place)
             fabric.strategy.precision.load_state_dict(scaler)
@@ -161,6 +168,34 @@ class _Run:
             write_description(out, SCHEMA, self.schema.to_json())
             write_recipe(recipe, out / RECIPE)
 
+    @property
+    def frozen_epochs(self) -> int:
+        """How many epochs the backbone stays fixed."""
+        return round(self.recipe.train.epochs * self.recipe.train.freeze_backbone)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs are done, or validation has shown no progress for long enough."""
+        options = self.recipe.train
+        return self.place.epoch >= options.epochs or 0 < options.early_stop <= self.place.stale
+
+    def _rates(self, steps: int) -> list[Callable[[int], float]]:
+        """Build the factor on the learning rate for each of the optimizer's groups."""
+        options = self.recipe.train
+        schedule = build_schedule(
+            options.schedule,
+            steps=steps,
+            **{key: getattr(options, key) for key in ("warmup", "milestones", "gamma", "cycles")},
+        )
+
+        def rate(step: int) -> float:
+            return schedule(step) * self.place.rate
+
+        def backbone_rate(step: int) -> float:
+            return rate(step) if step >= self.frozen_epochs * len(self.batches) else 0.0
+
+        return [backbone_rate if group["backbone"] else rate for group in self.optimizer.param_groups]
+
     def train_epoch(self, on_step: Callable[[int, int, float], None]) -> tuple[int, float]:
         """Train the epoch under way to its end.
 
@@ -168,16 +203,14 @@ class _Run:
             how many photos were seen since the start or the resumption, and the epoch's mean loss.
         """
         place, options = self.place, self.recipe.train
-        self.batches.epoch, self.batches.start = place.epoch, place.step
+        self._choose_photos(place.step)
         first_step = place.step
         self.model.train()
-        if options.freeze_backbone_norm:
+        if options.freeze_backbone_norm or place.epoch < self.frozen_epochs:
             self.network.freeze_backbone_norm()
-        for batch in self.loader:
-            if isinstance(batch, ImageError):
-                raise batch
+        for batch in self._load():
             torch.manual_seed(zlib.crc32(f"{options.seed} {place.epoch} {place.step}".encode()))
-            loss = self._step(self.fabric.to_device(batch))
+            loss = self._step(batch)
             place.step += 1
             place.loss_sum += loss
             if self.leads:
@@ -192,14 +225,45 @@ class _Run:
         mean_loss = self.fabric.all_reduce(torch.tensor(place.loss_sum / place.step), reduce_op="mean")
         assert isinstance(mean_loss, Tensor)
         place.epoch, place.step, place.loss_sum = place.epoch + 1, 0, 0.0
+        self._share_hardness()
         return photos, mean_loss.item()
+
+    def _choose_photos(self, start: int) -> None:
+        """Set the order of the epoch under way, from one of its steps on."""
+        sampling, weights = self.recipe.sampling, self.row_weights
+        if sampling.hard:
+            losses = self.trained.hardness[0].numpy()
+            weights = weights * hard_weights(losses, share=sampling.hard, factor=sampling.hard_repeat)
+        self.batches.epoch, self.batches.start = self.place.epoch, start
+        self.batches.weights = None if (weights == weights[0]).all() else weights
+
+    def _load(self) -> Iterator[dict[str, Any]]:
+        """Load the chosen batches; images are (B, 3, S, S), channels last in memory."""
+        for batch in self.loader:
+            if isinstance(batch, ImageError):
+                raise batch
+            batch["image"] = batch["image"].permute(0, 3, 1, 2)  # (B, S, S, 3) -> (B, 3, S, S)
+            yield self.fabric.to_device(batch)
+
+    def _share_hardness(self) -> None:
+        """Bring the running losses of all processes together; the next epoch starts from them."""
+        before, now = self.trained.hardness
+        change = self.fabric.all_reduce(now - before, reduce_op="sum")
+        assert isinstance(change, Tensor)
+        self.trained.hardness.copy_((before + change).expand(2, -1))
 
     def _step(self, batch: dict[str, Any]) -> float:
         """Learn from one batch, and return its loss."""
         recipe = self.recipe
-        images = batch["image"].permute(0, 3, 1, 2)  # (B, S, S, 3) -> (B, 3, S, S), channels last in memory
-        loss, shares = total_loss(
-            self.model(images), batch["target"], batch["weight"], terms=recipe.loss.pairs, ohkm=recipe.loss.ohkm
+        loss, garments = total_loss(
+            self.model(batch["image"]),
+            batch["target"],
+            batch["weight"],
+            terms=recipe.loss.pairs,
+            ohkm=batch["ohkm"],
+            ohkm_batch=recipe.loss.ohkm_batch,
+            ohem=recipe.loss.ohem,
+            stage_weights=recipe.loss.stage_weights,
         )
         self.fabric.backward(loss)
         norm = self.fabric.clip_gradients(
@@ -208,29 +272,46 @@ class _Run:
         assert isinstance(norm, Tensor)
         # A gradient scaler meets overflows by itself; without one a gradient that is not finite is an end.
         if not torch.isfinite(loss) or not (torch.isfinite(norm) or recipe.train.precision == "16-mixed"):
-            raise TrainingError(_explain_not_finite(self.place, loss, norm, shares, batch["row"], self.data))
+            raise TrainingError(_explain_not_finite(self.place, loss, norm, garments, batch["row"], self.data))
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.trained.scheduler.step()
         self.averaged.update_parameters(self.network)
+        running, rows = self.trained.hardness[1], batch["row"].cpu()
+        running[rows] = torch.where(running[rows] > 0, running[rows].lerp(garments.cpu(), 0.5), garments.cpu())
         return loss.item()
 
     def validate(self) -> float | None:
         """Measure NE of the averaged weights, and keep them if they are the best so far.
 
+        The rate falls, or training ends, where that has brought nothing better for long enough.
+
         Returns:
             percent; None where there is no validation data, or it is not due.
         """
-        options = self.recipe.train
-        due = self.place.epoch % options.validate_every == 0 or self.place.epoch == options.epochs
-        if self.validation is None or not (due and self.leads):
+        place, options = self.place, self.recipe.train
+        due = place.epoch % options.validate_every == 0 or place.epoch == options.epochs
+        if due and self.leads and self.equal_from is not None and place.epoch * len(self.batches) > self.equal_from:
+            self._choose_photos(0)
+            refresh_norm(self.averaged, (batch["image"] for batch in self._load()))
+        if self.validation is None or not due:
             return None
-        predicted = predict_table(self.predictor, self.validation).points[:, :, :2]
-        error = ne(predicted, self.validation.points, categories=self.validation.categories)
-        if math.isfinite(error) and (self.place.best is None or error < self.place.best):
-            self.place.best = error
-            self._write_weights(BEST, error)
+        error = self.fabric.broadcast(self._measure(self.validation) if self.leads else None)
+        assert isinstance(error, float)
+        if math.isfinite(error) and (place.best is None or error < place.best):
+            place.best, place.stale = error, 0
+            if self.leads:
+                self._write_weights(BEST, error)
+        else:
+            place.stale += 1
+            if options.schedule == "plateau" and place.stale % options.patience == 0:
+                place.rate *= options.gamma
         return error
+
+    def _measure(self, validation: AnnotationTable) -> float:
+        """Predict with the averaged weights, and return NE."""
+        predicted = predict_table(self.predictor, validation).points[:, :, :2]
+        return ne(predicted, validation.points, categories=validation.categories)
 
     def checkpoint(self, error: float | None = None) -> None:
         """Write the last weights and the state; `error` is their validation NE, where it is known."""
@@ -260,143 +341,6 @@ def _rows_for(recipe: Recipe, table: AnnotationTable, purpose: str) -> Annotatio
     if not (rows.points[:, :, 2] != ABSENT).any():
         raise DataError(f"the {purpose} data has no labelled point: is it a test file without labels?")
     return rows
-
-
-def model_arguments(recipe: Recipe) -> dict[str, Any]:
-    """Return the arguments of `build_model` that a recipe stands for, but for the backbone's weights.
-
-    Raises:
-        RecipeError: model.options holds what other keys of the recipe say.
-    """
-    reserved = ("name", "keypoints", "size", "mean", "std", "backbone", "backbone_weights")
-    _check_options("model", recipe.model.options, reserved=reserved)
-    keypoints, limbs = channels_of(recipe.categories)
-    arguments: dict[str, Any] = {
-        "name": recipe.model.name,
-        "keypoints": len(keypoints),
-        "limbs": len(limbs),
-        "size": recipe.input.size,
-        "mean": recipe.input.mean,
-        "std": recipe.input.std,
-        **recipe.model.options,
-    }
-    if recipe.model.backbone is not None:
-        arguments["backbone"] = recipe.model.backbone
-    return arguments
-
-
-def _check_options(section: str, options: dict[str, Any], *, reserved: Sequence[str]) -> None:
-    taken = [name for name in reserved if name in options]
-    if taken:
-        raise RecipeError(f"{section}.options must not set {', '.join(taken)}: hemline does, from other keys")
-
-
-def _build_fabric(recipe: Recipe) -> Fabric:
-    """Choose the devices and start the processes.
-
-    Raises:
-        RecipeError: no such accelerator, strategy or number of devices here.
-    """
-    options = recipe.train
-    keys = ("accelerator", "devices", "strategy", "num_nodes", "precision")
-    try:
-        fabric = Fabric(**{key: getattr(options, key) for key in keys})
-        fabric.launch()
-    except (RuntimeError, TypeError, ValueError) as error:
-        got = ", ".join(f"train.{key} = {getattr(options, key)!r}" for key in keys)
-        raise RecipeError(f"{got}: this machine cannot do that ({error})") from error
-    return fabric
-
-
-def build_network(
-    recipe: Recipe, data: AnnotationTable, *, backbone_weights: str | None = None
-) -> tuple[Network, Schema]:
-    """Build the network and describe it.
-
-    Args:
-        recipe: names it.
-        data: whose mean layouts go into the schema.
-        backbone_weights: instead of the recipe's.
-    """
-    _check_options("codec", recipe.codec.options, reserved=("name", "size_wh", "stride", "keypoints"))
-    keypoints, limbs = channels_of(recipe.categories)
-    arguments = model_arguments(recipe)
-    network = build_model(**arguments, backbone_weights=backbone_weights or recipe.model.backbone_weights)
-    sizes_wh = np.array([image_size(path) for path in data.paths])
-    schema = Schema(
-        categories=recipe.categories,
-        model=arguments,
-        codec={
-            "name": recipe.codec.name,
-            "size_wh": (recipe.input.size, recipe.input.size),
-            "stride": network.output_stride,
-            "keypoints": keypoints,
-            "limbs": limbs,
-            **recipe.codec.options,
-        },
-        keypoints=keypoint_names(keypoints),
-        limbs=limbs,
-        size=recipe.input.size,
-        flip=recipe.predict.flip,
-        layouts=mean_layouts(data, sizes_wh),
-    )
-    return network, schema
-
-
-def _dataset(recipe: Recipe, data: AnnotationTable, schema: Schema) -> PhotoDataset:
-    return PhotoDataset(
-        data,
-        codec=schema.build_codec(),
-        keypoints=schema.indices,
-        size=recipe.input.size,
-        augmenter=Augmenter(**recipe.augment.model_dump()),
-        seed=recipe.train.seed,
-        occluded_weight=recipe.loss.occluded_weight,
-    )
-
-
-def _parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
-    """Split the parameters: the backbone learns at a rate of its own, biases and norms do not decay."""
-    backbone = {id(parameter) for parameter in network.backbone_parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for parameter in network.parameters():
-        groups.setdefault((id(parameter) in backbone, parameter.ndim > 1), []).append(parameter)
-    return [
-        {
-            "params": parameters,
-            "lr": recipe.train.lr * (recipe.train.backbone_lr if is_backbone else 1.0),
-            "weight_decay": recipe.train.weight_decay if decays else 0.0,
-        }
-        for (is_backbone, decays), parameters in sorted(groups.items(), key=lambda group: group[0], reverse=True)
-    ]
-
-
-def _warmup_cosine(steps: int, warmup: float) -> Callable[[int], float]:
-    """Build the factor on the learning rate: a linear rise, then half a cosine down to zero."""
-    rising = max(1, round(steps * warmup))
-
-    def factor(step: int) -> float:
-        if step < rising:
-            return (step + 1) / rising
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, steps - rising))))
-
-    return factor
-
-
-def _moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
-    """Build the exponential moving average of weights whose memory grows from nothing to `decay`.
-
-    Without the growth a short run would end with weights that still remember the random start.
-    """
-
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
-        share = 1 - min(decay, (1 + int(count)) / (10 + int(count))) if decay else 1.0
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, share)
-        else:  # batch norm's step counters
-            torch._foreach_copy_(averaged, current)
-
-    return update
 
 
 def _check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
@@ -438,9 +382,9 @@ def _fingerprint(*tables: AnnotationTable | None) -> int:
 
 
 def _explain_not_finite(
-    place: Place, loss: Tensor, norm: Tensor, shares: Tensor, rows: Tensor, data: AnnotationTable
+    place: Place, loss: Tensor, norm: Tensor, garments: Tensor, rows: Tensor, data: AnnotationTable
 ) -> str:
-    guilty = ~torch.isfinite(shares).cpu()
+    guilty = ~torch.isfinite(garments).cpu()
     if not guilty.any():
         guilty[:] = True
     names = [data.image_ids[row] for row in rows.cpu()[guilty].tolist()]

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hemline.errors import RecipeError, ShapeError, unknown_name
+from hemline.learn.selection import garment_means, hardest_garments, hardest_keypoints, hardest_of_batch, weighted
 
 Output = dict[str, Tensor]
 Loss = Callable[[Output, Output, Tensor], tuple[Tensor, Tensor]]
@@ -212,44 +213,38 @@ def check_losses(names: Sequence[str], codec: str) -> None:
             )
 
 
-def hardest(values: Tensor, weights: Tensor, *, count: int) -> Tensor:
-    """Keep the weights of each garment's hardest keypoints and zero the others (OHKM).
-
-    Args:
-        values, weights: (B, N).
-        count: how many to keep per garment; all where fewer are weighted.
-    Returns:
-        (B, N) weights.
-    Source: CPN (arXiv 1711.07319), k = 8 of 17. Differs: garments have between 4 and 15 points, so the mean
-        runs over the kept points of the batch instead of a fixed k.
-    """
-    if count >= values.shape[1]:
-        return weights
-    hardness = (values.detach() * weights).masked_fill(weights <= 0, -1.0)
-    kept = torch.zeros_like(weights).scatter_(1, hardness.topk(count, 1).indices, 1.0)
-    return weights * kept
-
-
 def total_loss(
-    stages: Sequence[Output], target: Output, weight: Tensor, *, terms: Sequence[tuple[str, float]], ohkm: int = 0
+    stages: Sequence[Output],
+    target: Output,
+    weight: Tensor,
+    *,
+    terms: Sequence[tuple[str, float]],
+    ohkm: Tensor | float = 0.0,
+    ohkm_batch: float = 0.0,
+    ohem: float = 1.0,
+    stage_weights: Sequence[float] = (),
 ) -> tuple[Tensor, Tensor]:
     """Sum the weighted terms, each averaged over the stages that have its output.
 
     Args:
         stages: raw outputs of each stage, the final one last.
-        target: what the codec encoded, batched.
+        target: what the data set made, batched.
         weight: (B, K): 1 for visible points, the recipe's weight for occluded ones, 0 for absent ones.
         terms: names of LOSSES and their weights.
-        ohkm: keep this many keypoints per garment on each term's final stage; 0 keeps all. Limbs and
-            background are not keypoints and stay.
+        ohkm: how many (from 1) or which share (below 1) of each garment's keypoints to keep on each term's final
+            stage, for all garments or (B,) for each; 0 keeps all. Limbs and background are not keypoints and stay.
+        ohkm_batch: keep this many times B of the batch's keypoints on the final stage; 0 keeps all.
+        ohem: share of the garments to keep, those with the highest losses on the final stage.
+        stage_weights: of each of a term's stages, the final one last; empty counts all the same.
     Returns:
-        the loss (), averaged over the weighted points of the batch, and each garment's share (B,), detached.
+        the loss (), averaged over the weighted points of the batch, and each garment's own loss (B,), detached: the
+        same average over its points alone.
     Raises:
-        RecipeError: a term whose output no stage has.
+        RecipeError: a term whose output no stage has, or stage weights that do not fit the number of stages.
     Edge cases: a batch without any weighted point has loss 0 and no gradient.
     """
     loss = weight.new_zeros(())
-    shares = weight.new_zeros(len(weight))
+    garments = weight.new_zeros(len(weight))
     for name, factor in terms:
         judged = [output for output in stages if LOSS_OUTPUT[name] in output]
         if not judged:
@@ -257,16 +252,35 @@ def total_loss(
                 f"loss '{name}' judges the output '{LOSS_OUTPUT[name]}', which this network does not have; "
                 f"it has {', '.join(dict.fromkeys(key for output in stages for key in output))}"
             )
-        for number, output in enumerate(judged, start=1):
-            values, weights = LOSSES[name](output, target, weight)
-            if ohkm and number == len(judged) and weights is weight:  # values of keypoints, not of limbs or maps
-                weights = hardest(values, weights, count=ohkm)
-            # A masked value may be infinite; 0 * inf must not reach the sum.
-            weighted = torch.where(weights > 0, values * weights, 0.0)
-            scale = factor / len(judged) / weights.sum().clamp_min(1e-6)
-            loss = loss + weighted.sum() * scale
-            shares = shares + weighted.detach().sum(1) * scale
-    return loss, shares
+        shares = _stage_shares(stage_weights, len(judged), loss=name)
+        for number, (output, share) in enumerate(zip(judged, shares, strict=True)):
+            values, weights = LOSSES[name](output, _of_stage(target, number), weight)
+            is_last, is_keypoints = number == len(judged) - 1, weights is weight  # not of limbs or maps
+            garments = garments + factor * share * garment_means(values.detach(), weights)
+            if is_last and is_keypoints:
+                weights = hardest_keypoints(values, weights, amount=ohkm)
+                weights = hardest_of_batch(values, weights, count=round(ohkm_batch * len(weights)))
+            if is_last:
+                weights = hardest_garments(values, weights, share=ohem)
+            mean = weighted(values, weights).sum() / weights.sum().clamp_min(1e-6)
+            loss = loss + factor * share * mean
+    return loss, garments
+
+
+def _stage_shares(stage_weights: Sequence[float], count: int, *, loss: str) -> list[float]:
+    if not stage_weights:
+        return [1 / count] * count
+    if len(stage_weights) != count:
+        raise RecipeError(
+            f"loss.stage_weights has {len(stage_weights)} values, but '{loss}' judges {count} stages of this network"
+        )
+    return [weight / sum(stage_weights) for weight in stage_weights]
+
+
+def _of_stage(target: Output, number: int) -> Output:
+    """Put what the codec made for one stage alone, named "heatmaps.0" and so on, in the place of the common target."""
+    suffix = f".{number}"
+    return target | {key.removesuffix(suffix): value for key, value in target.items() if key.endswith(suffix)}
 
 
 def _paired(name: str, output: Output, target: Output) -> tuple[Tensor, Tensor]:

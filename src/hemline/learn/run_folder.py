@@ -42,6 +42,8 @@ class Place:
         step: steps done in the epoch under way.
         loss_sum: sum of the losses of these steps.
         best: lowest validation NE so far.
+        stale: validations since then.
+        rate: factor on the learning rate that the plateau schedule has come to.
     """
 
     data: int
@@ -50,6 +52,8 @@ class Place:
     step: int = 0
     loss_sum: float = 0.0
     best: float | None = None
+    stale: int = 0
+    rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -69,12 +73,18 @@ class Progress:
 
 @dataclass(frozen=True)
 class Trained:
-    """The parts of a run that change while it trains, and that its state file holds."""
+    """The parts of a run that change while it trains, and that its state file holds.
+
+    Attributes:
+        hardness: (2, N) float32, each training garment's running loss, 0 before it was seen: as it was when the epoch
+            began, and as it is.
+    """
 
     model: nn.Module
     averaged: nn.Module
     optimizer: Optimizer
     scheduler: LRScheduler
+    hardness: Tensor
 
 
 def write_state(folder: Path, place: Place, trained: Trained, *, scaler: dict[str, Any]) -> None:
@@ -89,6 +99,7 @@ def write_state(folder: Path, place: Place, trained: Trained, *, scaler: dict[st
     optimizer = trained.optimizer.state_dict()
     tensors = {f"model.{name}": tensor for name, tensor in trained.model.state_dict().items()}
     tensors |= {f"averaged.{name}": tensor for name, tensor in trained.averaged.state_dict().items()}
+    tensors["hardness"] = trained.hardness
     for number, entries in optimizer["state"].items():
         tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in entries.items()}
     description = {
@@ -128,6 +139,7 @@ def read_state(folder: Path, trained: Trained, *, now: Place) -> tuple[Place, di
         )
     load_strictly(trained.model, _under("model.", tensors), source=str(path))
     load_strictly(trained.averaged, _under("averaged.", tensors), source=str(path))
+    trained.hardness.copy_(tensors["hardness"])
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in _under("optimizer.", tensors).items():
         number, name = key.split(".", 1)

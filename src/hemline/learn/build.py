@@ -1,0 +1,115 @@
+"""From a recipe to objects: the network with its schema, the data set, the devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from lightning.fabric import Fabric
+
+from hemline.annotation import AnnotationTable
+from hemline.errors import RecipeError
+from hemline.images import image_size
+from hemline.infer.schema import Schema, channels_of, keypoint_names, mean_layouts
+from hemline.learn.augment import Augmenter
+from hemline.learn.dataset import PhotoDataset
+from hemline.models import build_model
+from hemline.models.network import Network
+from hemline.recipe import Recipe
+
+
+def model_arguments(recipe: Recipe) -> dict[str, Any]:
+    """Return the arguments of `build_model` that a recipe stands for, but for the backbone's weights.
+
+    Raises:
+        RecipeError: model.options holds what other keys of the recipe say.
+    """
+    reserved = ("name", "keypoints", "size", "mean", "std", "backbone", "backbone_weights")
+    _check_options("model", recipe.model.options, reserved=reserved)
+    keypoints, limbs = channels_of(recipe.categories)
+    arguments: dict[str, Any] = {
+        "name": recipe.model.name,
+        "keypoints": len(keypoints),
+        "limbs": len(limbs),
+        "size": recipe.input.size,
+        "mean": recipe.input.mean,
+        "std": recipe.input.std,
+        **recipe.model.options,
+    }
+    if recipe.model.backbone is not None:
+        arguments["backbone"] = recipe.model.backbone
+    return arguments
+
+
+def build_network(
+    recipe: Recipe, data: AnnotationTable, *, backbone_weights: str | None = None
+) -> tuple[Network, Schema]:
+    """Build the network and describe it.
+
+    Args:
+        recipe: names it.
+        data: whose mean layouts go into the schema.
+        backbone_weights: instead of the recipe's.
+    """
+    _check_options("codec", recipe.codec.options, reserved=("name", "size_wh", "stride", "keypoints"))
+    keypoints, limbs = channels_of(recipe.categories)
+    arguments = model_arguments(recipe)
+    network = build_model(**arguments, backbone_weights=backbone_weights or recipe.model.backbone_weights)
+    sizes_wh = np.array([image_size(path) for path in data.paths])
+    schema = Schema(
+        categories=recipe.categories,
+        model=arguments,
+        codec={
+            "name": recipe.codec.name,
+            "size_wh": (recipe.input.size, recipe.input.size),
+            "stride": network.output_stride,
+            "keypoints": keypoints,
+            "limbs": limbs,
+            **recipe.codec.options,
+        },
+        keypoints=keypoint_names(keypoints),
+        limbs=limbs,
+        size=recipe.input.size,
+        flip=recipe.predict.flip,
+        layouts=mean_layouts(data, sizes_wh),
+    )
+    return network, schema
+
+
+def build_dataset(recipe: Recipe, data: AnnotationTable, schema: Schema) -> PhotoDataset:
+    """Build the training data set."""
+    return PhotoDataset(
+        data,
+        codec=schema.build_codec(),
+        keypoints=schema.indices,
+        size=recipe.input.size,
+        augmenter=Augmenter(**recipe.augment.model_dump()),
+        seed=recipe.train.seed,
+        occluded_weight=recipe.loss.occluded_weight,
+        distance_weight=recipe.loss.distance_weight,
+        ohkm=dict.fromkeys(recipe.categories, recipe.loss.ohkm) | recipe.loss.ohkm_of,
+    )
+
+
+def build_fabric(recipe: Recipe) -> Fabric:
+    """Choose the devices and start the processes.
+
+    Raises:
+        RecipeError: no such accelerator, strategy or number of devices here.
+    """
+    options = recipe.train
+    keys = ("accelerator", "devices", "strategy", "num_nodes", "precision")
+    try:
+        fabric = Fabric(**{key: getattr(options, key) for key in keys})
+        fabric.launch()
+    except (RuntimeError, TypeError, ValueError) as error:
+        got = ", ".join(f"train.{key} = {getattr(options, key)!r}" for key in keys)
+        raise RecipeError(f"{got}: this machine cannot do that ({error})") from error
+    return fabric
+
+
+def _check_options(section: str, options: dict[str, Any], *, reserved: Sequence[str]) -> None:
+    taken = [name for name in reserved if name in options]
+    if taken:
+        raise RecipeError(f"{section}.options must not set {', '.join(taken)}: hemline does, from other keys")

@@ -68,7 +68,9 @@ def build_model(
     """
     if name not in MODELS:
         raise RecipeError(unknown_name("model", name, MODELS))
-    accepted = [*inspect.signature(MODELS[name]).parameters, "mean", "std"]
+    parameters = inspect.signature(MODELS[name]).parameters.values()
+    accepted = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    accepted += ["mean", "std"]  # of every network
     for option in options:
         if option not in accepted:
             raise RecipeError(f"model '{name}': {unknown_name('option', option, accepted)}")

@@ -1,0 +1,217 @@
+"""The loop's switches: schedules, freezing, averaging, early stop, sampling; each survives a kill."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from hemline.annotation import AnnotationTable
+from hemline.errors import RecipeError
+from hemline.formats.roots import read_roots
+from hemline.learn import fit as loop
+from hemline.learn.checkpoint import read_weights
+from hemline.learn.dataset import EpochBatches
+from hemline.learn.fit import fit
+from hemline.recipe import Recipe, parse_recipe
+from hemline.synth.shapes import write_drawn_set
+
+TRAIN = {"epochs": 4, "batch_size": 4, "workers": 0, "accelerator": "cpu", "lr": 2e-3}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> AnnotationTable:
+    """Twelve drawn garments: three steps an epoch."""
+    root = tmp_path_factory.mktemp("drawn")
+    list(write_drawn_set(root, count=12, seed=0, size=64))
+    return read_roots([str(root)])[0]
+
+
+def recipe(sampling: dict | None = None, loss: dict | None = None, **train) -> Recipe:
+    return parse_recipe(
+        {
+            "name": "small",
+            "model": {"name": "simple", "backbone": "test_resnet", "options": {"channels": 8}},
+            "input": {"size": 32},
+            "codec": {"options": {"sigma": 1.0}},
+            "loss": loss or {},
+            "sampling": sampling or {},
+            "train": TRAIN | train,
+        }
+    )
+
+
+def script_errors(monkeypatch: pytest.MonkeyPatch, *errors: float) -> None:
+    """Let validation find these values of NE, one after the other."""
+    found = iter([float(error) for error in errors])
+    monkeypatch.setattr(loop._Run, "_measure", lambda run, validation: next(found))
+
+
+def logged(folder: Path, column: str) -> list[float]:
+    with (folder / "log.csv").open() as stream:
+        return [float(row[column]) for row in csv.DictReader(stream)]
+
+
+def test_the_rate_falls_on_a_plateau(table, tmp_path, monkeypatch):
+    script_errors(monkeypatch, 9, 8, 8, 8.5, 7, 7, 7, 7)
+    options = {"schedule": "plateau", "patience": 2, "gamma": 0.5, "warmup": 0.0, "epochs": 8}
+    fit(recipe(**options), table, validation=table, out=tmp_path)
+    # Two validations without progress after the second epoch, two after the fifth; the next epoch has the lower rate.
+    assert logged(tmp_path, "lr") == pytest.approx([2e-3] * 4 + [1e-3] * 3 + [0.5e-3])
+
+
+def test_training_stops_early(table, tmp_path, monkeypatch):
+    script_errors(monkeypatch, 9, 8, 8, 8.5, 7)
+    weights = fit(recipe(early_stop=2, epochs=9), table, validation=table, out=tmp_path)
+    assert logged(tmp_path, "ne") == [9, 8, 8, 8.5]
+    assert weights.name == "best.safetensors"
+    assert read_weights(weights)[1]["epoch"] == 2
+    script_errors(monkeypatch)  # resuming has nothing left to do
+    fit(recipe(early_stop=2, epochs=9), table, validation=table, out=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("options", [{"schedule": "plateau"}, {"early_stop": 3}])
+def test_what_looks_at_the_validation_needs_one(table, tmp_path, options):
+    with pytest.raises(RecipeError, match=r"need validation data \(--val\)"):
+        fit(recipe(**options), table, out=tmp_path)
+
+
+def test_a_frozen_backbone_stays_as_it_was(table, tmp_path):
+    begun = fit(recipe(epochs=1, ema=0.0, lr=1e-12), table, out=tmp_path / "begun")
+    frozen = fit(recipe(epochs=2, ema=0.0, freeze_backbone=0.99), table, out=tmp_path / "frozen")
+    thawed = fit(recipe(epochs=2, ema=0.0, freeze_backbone=0.5), table, out=tmp_path / "thawed")
+    first, still, moved = (read_weights(path)[0] for path in (begun, frozen, thawed))
+    backbone = [name for name in first if name.startswith("backbone") and name.endswith("weight")]
+    head = [name for name in first if not name.startswith("backbone") and name.endswith("weight")]
+    assert backbone
+    assert head
+    assert max((first[name] - still[name]).abs().max() for name in backbone) < 1e-6
+    assert min((first[name] - moved[name]).abs().max() for name in backbone) > 1e-6
+    assert min((first[name] - still[name]).abs().max() for name in head) > 1e-6
+
+
+def test_equal_weights_of_the_last_steps_with_their_own_statistics(table, tmp_path, monkeypatch):
+    seen: list[dict[str, torch.Tensor]] = []
+    step = loop._Run._step
+
+    def record(run, batch):
+        loss = step(run, batch)
+        seen.append({name: value.clone() for name, value in run.network.state_dict().items()})
+        return loss
+
+    monkeypatch.setattr(loop._Run, "_step", record)
+    weights, _ = read_weights(fit(recipe(epochs=2, swa=0.5), table, out=tmp_path))
+    for name in weights:
+        expected = torch.stack([state[name].double() for state in seen[3:]]).mean(0)
+        if "running" in name:  # measured anew
+            assert not torch.allclose(weights[name].double(), expected, rtol=1e-3), name
+        elif weights[name].is_floating_point():
+            assert torch.allclose(weights[name].double(), expected, rtol=1e-4, atol=1e-6), name
+
+
+def rows_of_epochs(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Record which rows each epoch sees."""
+    epochs: list[list[int]] = []
+    iterate = EpochBatches.__iter__
+
+    def record(batches):
+        drawn = list(iterate(batches))
+        epochs.append([row for batch in drawn for _, row in batch])
+        return iter(drawn)
+
+    monkeypatch.setattr(EpochBatches, "__iter__", record)
+    return epochs
+
+
+def test_rare_and_balanced_garments_are_seen_more_often(table, tmp_path, monkeypatch):
+    epochs = rows_of_epochs(monkeypatch)
+    fit(recipe(sampling={"repeat": {"crotch": 5}}), table, out=tmp_path)
+    trousers = [row for row, category in enumerate(table.categories) if category == "trousers"]
+    count = sum(row in trousers for row in itertools.chain(*epochs))
+    expected = 4 * 12 * 5 * len(trousers) / (12 + 4 * len(trousers))
+    assert count == pytest.approx(expected, abs=4)
+    assert count > 4 * len(trousers) + 4
+
+
+def test_hard_garments_are_seen_more_often(table, tmp_path, monkeypatch):
+    epochs = rows_of_epochs(monkeypatch)
+    total_loss = loop.total_loss
+
+    def judge(*args, **kwargs):
+        loss, _ = total_loss(*args, **kwargs)
+        return loss, torch.where(torch.tensor(steps[-1]) == 7, 100.0, 1.0)
+
+    steps: list[list[int]] = []
+    step = loop._Run._step
+
+    def note(run, batch):
+        steps.append(batch["row"].tolist())
+        return step(run, batch)
+
+    monkeypatch.setattr(loop, "total_loss", judge)
+    monkeypatch.setattr(loop._Run, "_step", note)
+    fit(recipe(sampling={"hard": 0.1, "hard_repeat": 6}), table, out=tmp_path)
+    assert epochs[0].count(7) == 1
+    assert all(epoch.count(7) in (4, 5) for epoch in epochs[1:])  # 12 * 6 / 17
+
+
+@pytest.mark.parametrize(
+    ("sampling", "train"),
+    [
+        ({"hard": 0.3, "balance": True}, {"optimizer": "sgd", "schedule": "sawtooth", "swa": 0.5, "ema": 0.9}),
+        ({}, {"schedule": "plateau", "patience": 1, "freeze_backbone": 0.5}),
+    ],
+)
+def test_interrupted_anywhere_and_resumed_it_is_the_same_run(table, tmp_path, sampling, train):
+    class Interrupted(Exception):  # noqa: N818 (no error)
+        pass
+
+    chosen = recipe(sampling, **train, checkpoint_steps=1)
+    fit(chosen, table, validation=table, out=tmp_path / "whole")
+    for last in (5, 9, None):
+        count = itertools.count(1)
+
+        def on_step(step: int, steps: int, loss: float, last=last, count=count) -> None:
+            if next(count) == last:
+                raise Interrupted
+
+        try:
+            fit(chosen, table, validation=table, out=tmp_path / "cut", resume=True, on_step=on_step)
+        except Interrupted:
+            assert last is not None
+    for name in ("last.safetensors", "best.safetensors", "state.safetensors"):
+        whole, cut = (read_weights(tmp_path / folder / name)[0] for folder in ("whole", "cut"))
+        assert [key for key in whole if not torch.equal(whole[key], cut[key])] == [], name
+
+
+def test_selection_of_hard_points_changes_what_is_learned(table, tmp_path):
+    first: dict[str, float] = {}
+    for name, loss in {
+        "all": {},
+        "ohkm": {"ohkm": 1},
+        "of_trousers": {"ohkm_of": {"trousers": 1}},
+        "of_the_batch": {"ohkm_batch": 1},
+        "ohem": {"ohem": 0.5},
+        "distance": {"distance_weight": True},
+    }.items():
+        seen: list[float] = []
+        fit(
+            recipe(loss=loss, epochs=1),
+            table,
+            out=tmp_path / name,
+            on_step=lambda step, steps, value, seen=seen: seen.append(value),
+        )
+        first[name] = seen[0]
+    assert len(set(first.values())) == len(first)
+    assert min(first["of_the_batch"], first["ohem"]) > first["all"]

@@ -13,6 +13,7 @@ import typer
 
 from hemline import __version__
 from hemline.errors import DataError, HemlineError, ImageError, RecipeError, require_extra, unknown_name
+from hemline.files import write_atomic
 
 app = typer.Typer(
     name="hemline",
@@ -274,6 +275,65 @@ def draw(
     if unreadable:
         typer.echo(f"hemline: {unreadable} of {len(table)} photos could not be read, see above", err=True)
         raise typer.Exit(1)
+
+
+@app.command()
+def ablate(
+    study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A base recipe and what to change about it.")],
+    data: Annotated[
+        list[str], typer.Option(metavar="ROOT[:FILE.csv]", help="Labelled photos to train on. May be repeated.")
+    ],
+    val: Annotated[
+        list[str], typer.Option(metavar="ROOT[:FILE.csv]", help="Labelled photos to compare on, as --data.")
+    ],
+    out: Annotated[Path, typer.Option(file_okay=False, help="The study's folder; what is there is not done again.")],
+) -> None:
+    """Measure what each switch of a study does to NE: paired with the base, with an interval of the difference.
+
+    May be killed and started again at any time.
+    """
+    require_extra("train")
+    from hemline.formats.roots import read_roots
+    from hemline.learn.ablation import Measured, run_study
+    from hemline.metrics import mean_error
+    from hemline.report.ablation import PLOT, TABLE, effect_table, write_effect_plot
+    from hemline.study import read_study
+
+    chosen = read_study(study)
+    (table, notes), (validation, val_notes) = read_roots(data), read_roots(val)
+    for note in [*notes, *val_notes]:
+        typer.echo(note)
+
+    def show(measured: Measured) -> None:
+        typer.echo(f"{measured.name}, seed {measured.seed}: NE {mean_error(measured.errors):.2f} %")
+
+    base_ne, effects = run_study(chosen, table, validation, out=out, on_measured=show)
+    content = effect_table(base_ne, effects)
+    write_atomic(out / TABLE, content)
+    write_effect_plot(out / PLOT, effects)
+    typer.echo(content, nl=False)
+    typer.echo(f"{out / TABLE}, {out / PLOT}")
+
+
+@app.command()
+def soup(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN ...", help="Run folders or weights files.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.safetensors", dir_okay=False, help="The weights file to write.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROOT[:FILE.csv]", help="Training photos, to measure batch norm's statistics anew."),
+    ] = None,
+) -> None:
+    """Average the weights of several networks with a common start into one network."""
+    require_extra("train")
+    from hemline.formats.roots import read_roots
+    from hemline.learn.soup import cook_soup
+
+    table, notes = read_roots(data) if data else (None, [])
+    for note in notes:
+        typer.echo(note)
+    cook_soup(runs, out, data=table)
+    typer.echo(f"{len(runs)} networks in {out}")
 
 
 @app.command()

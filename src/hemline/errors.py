@@ -20,7 +20,7 @@ import importlib.util
 from collections.abc import Iterable, Sequence
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "train": ("lightning", "safetensors", "tensorboard", "timm", "torch", "torchvision"),
+    "train": ("lightning", "matplotlib", "safetensors", "tensorboard", "timm", "torch", "torchvision"),
 }
 """The packages that each optional part of hemline brings, as in pyproject.toml; all are imported by these names."""
 

@@ -11,7 +11,7 @@ import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
@@ -41,11 +41,16 @@ View = Annotated[tuple[float, float, Positive], BeforeValidator(_complete_view)]
 """The place of a view's centre as shares of the photo, and its zoom; a zoom alone is about the photo's centre."""
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A section of a TOML file: its keys are the fields, and no other."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class ModelSection(_Section):
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+class ModelSection(Section):
     """[model]: which network."""
 
     name: str = Field("cpn", description="architecture, see `hemline models`")
@@ -54,7 +59,7 @@ class ModelSection(_Section):
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the architecture")
 
 
-class InputSection(_Section):
+class InputSection(Section):
     """[input]: what the network sees."""
 
     size: int = Field(256, ge=32, description="side of the square crop, pixels")
@@ -62,14 +67,14 @@ class InputSection(_Section):
     std: Spread = Field((0.229, 0.224, 0.225), description="of the RGB channels, on a scale of 0 to 1")
 
 
-class CodecSection(_Section):
+class CodecSection(Section):
     """[codec]: how points become targets and outputs become points."""
 
     name: str = Field("belief", description="one of codecs.CODECS")
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the codec")
 
 
-class DecodeSection(_Section):
+class DecodeSection(Section):
     """[decode]: how a map becomes a point; for codecs whose output is maps."""
 
     method: str = Field("vertex", description="one of codecs.decoders.DECODERS")
@@ -79,14 +84,14 @@ class DecodeSection(_Section):
     window: int = Field(7, ge=1, description="of method 'soft_argmax': side of the window about the peak, cells; odd")
 
 
-class LossTerm(_Section):
+class LossTerm(Section):
     """One entry of loss.terms."""
 
     name: str
     weight: float = Field(1.0, gt=0)
 
 
-class LossSection(_Section):
+class LossSection(Section):
     """[loss]: what is minimised: the weighted sum of the terms, averaged over the network's stages."""
 
     terms: tuple[LossTerm, ...] = Field(
@@ -135,7 +140,7 @@ class LossSection(_Section):
         return tuple((term.name, term.weight) for term in self.terms)
 
 
-class AugmentSection(_Section):
+class AugmentSection(Section):
     """[augment]: random changes of each training crop."""
 
     flip: float = Field(0.5, ge=0, le=1, description="probability")
@@ -164,7 +169,7 @@ class AugmentSection(_Section):
         return value
 
 
-class SamplingSection(_Section):
+class SamplingSection(Section):
     """[sampling]: how often each garment is seen; an epoch always has as many photos as the data."""
 
     balance: bool = Field(False, description="see all categories equally often")
@@ -183,7 +188,7 @@ class SamplingSection(_Section):
         return value
 
 
-class TrainSection(_Section):
+class TrainSection(Section):
     """[train]: the loop."""
 
     epochs: int = Field(100, ge=1)
@@ -216,7 +221,7 @@ class TrainSection(_Section):
     num_nodes: int = Field(1, ge=1)
 
 
-class PredictSection(_Section):
+class PredictSection(Section):
     """[predict]: how the trained network is asked."""
 
     flip: bool = Field(True, description="average with the mirrored crop")
@@ -232,7 +237,7 @@ class PredictSection(_Section):
     batch_size: int = Field(16, ge=1)
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """One complete recipe."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
@@ -293,12 +298,7 @@ def read_recipe(path: Path, *, overrides: Iterable[str] = ()) -> Recipe:
         RecipeError: missing file, broken TOML, unknown key or a value out of range; names the key, and the
             override where it is to blame.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not valid TOML: {error}") from error
+    content = read_toml(path)
     overridden = {}
     for override in overrides:
         overridden[_apply_override(content, override)] = override
@@ -317,11 +317,37 @@ def parse_recipe(
     Raises:
         RecipeError: one line for each mistake.
     """
+    return parse_section(Recipe, content, source=source, overridden=overridden)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        RecipeError: missing, or not TOML.
+    """
     try:
-        return Recipe.model_validate_json(json.dumps(content, default=str))  # JSON's strict rules are those of TOML
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not valid TOML: {error}") from error
+
+
+def parse_section(
+    kind: type[AnySection], content: dict[str, Any], *, source: str, overridden: dict[Key, str] | None = None
+) -> AnySection:
+    """Validate the content of a TOML file of any kind; otherwise as `parse_recipe`.
+
+    Args:
+        kind: the section that the whole file is.
+    """
+    try:
+        return kind.model_validate_json(json.dumps(content, default=str))  # JSON's strict rules are those of TOML
     except ValidationError as error:
         lines = [
-            f"{_blame(problem['loc'], overridden or {}) or source}: {_describe(problem)}" for problem in error.errors()
+            f"{_blame(problem['loc'], overridden or {}) or source}: {_describe(problem, kind)}"
+            for problem in error.errors()
         ]
         raise RecipeError("\n".join(lines)) from error
 
@@ -381,26 +407,26 @@ _EXPECTED = {
 """pydantic's types of problems in a recipe's own words."""
 
 
-def _describe(problem: Any) -> str:
-    """Turn one pydantic problem into one sentence that names the key."""
+def _describe(problem: Any, kind: type[Section]) -> str:
+    """Turn one pydantic problem with a file of some kind into one sentence that names the key."""
     location = [part for part in problem["loc"] if part not in ("int", "str")]  # the branches of `int | str`
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)[1:]
     context = problem.get("ctx", {})
     match problem["type"]:
         case "extra_forbidden":
-            return _unknown_key([part for part in location if isinstance(part, str)])
+            return _unknown_key([part for part in location if isinstance(part, str)], kind)
         case "missing":
             return f"'{key}' is missing"
         case "value_error":  # raised by a validator above
             return f"'{key}': {context['error']}"
-        case kind:
-            expected = _EXPECTED.get(kind, problem["msg"]).format(**context)
+        case other:
+            expected = _EXPECTED.get(other, problem["msg"]).format(**context)
             return f"'{key}': {expected}, got {json.dumps(problem['input'])}"
 
 
-def _unknown_key(parts: list[str]) -> str:
-    """Name the nearest key of the same section, else of the whole recipe."""
-    known = _known_keys(Recipe)
+def _unknown_key(parts: list[str], kind: type[Section]) -> str:
+    """Name the nearest key of the same section, else of the whole file."""
+    known = _known_keys(kind)
     beside = [key for key in known if key.split(".")[:-1] == parts[:-1]]
     key = ".".join(parts)
     return unknown_name("key", key, beside if difflib.get_close_matches(key, beside) else known)

@@ -1,7 +1,8 @@
 """Training samples: one photo to one augmented crop, its targets and weights.
 
 A sample depends on (seed, epoch, photo) and nothing else: not on the worker, the order, or what was drawn
-before. That is what makes a killed run resumable to the bit.
+before. That is what makes a killed run resumable to the bit. Where a piece of another photo is pasted over, it depends
+on the table too, since that photo is drawn from it.
 """
 
 from __future__ import annotations
@@ -9,19 +10,19 @@ from __future__ import annotations
 import multiprocessing
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from hemline.annotation import ABSENT, OCCLUDED, AnnotationTable
+from hemline.annotation import ABSENT, OCCLUDED, VISIBLE, AnnotationTable
 from hemline.codecs import Codec
 from hemline.codecs.coordinates import CoordinateCodec
 from hemline.errors import ImageError
 from hemline.garments import flip_permutation
-from hemline.geometry import apply_affine, photo_box, warp
+from hemline.geometry import apply_affine, warp
 from hemline.images import read_image
 from hemline.learn.augment import Augmenter
 from hemline.learn.sampling import draw_rows
@@ -31,6 +32,22 @@ Key = tuple[int, int]
 """Epoch and row."""
 
 
+class Crop(NamedTuple):
+    """One augmented crop and its points.
+
+    Attributes:
+        image: (S, S, 3) uint8 RGB.
+        points: (K, 2) float64, crop pixels, in the order of the network's keypoints.
+        visibility: (K,) int; absent where the point has left the crop, occluded where `paste` or `erase` covers it.
+        matrix: (2, 3), from the photo to the crop.
+    """
+
+    image: np.ndarray
+    points: np.ndarray
+    visibility: np.ndarray
+    matrix: np.ndarray
+
+
 class PhotoDataset(Dataset[Any]):
     """Read, crop, augment and encode photos.
 
@@ -38,8 +55,9 @@ class PhotoDataset(Dataset[Any]):
     in shares of the crop whatever the codec; "weight" (K,) float32, 1 for visible points, `occluded_weight` for
     occluded ones and 0 for absent ones, times the garment's own weight; "ohkm", how many or which share of its
     keypoints OHKM keeps; "row", the row of the table.
-    Points that leave the crop become absent. A photo that cannot be read gives its ImageError as the sample,
-    so that it travels from a worker to the loop as it is.
+    Points that leave the crop become absent; visible points under a pasted or erased piece become occluded. A photo
+    that cannot be read, the one pasted over included, gives its ImageError as the sample, so that it travels from a
+    worker to the loop as it is.
 
     Args:
         table: annotated garments with paths.
@@ -85,31 +103,49 @@ class PhotoDataset(Dataset[Any]):
         return len(self.table)
 
     def __getitem__(self, key: Key) -> dict[str, Any] | ImageError:
-        epoch, row = key
-        annotation = self.table[row]
-        assert annotation.path is not None
-        rng = np.random.default_rng([self.seed, epoch, zlib.crc32(annotation.image_id.encode())])
+        _, row = key
         try:
-            photo = read_image(annotation.path)
+            image, points, visibility, matrix = self.cut(key)
         except ImageError as error:
             return error
-        size_wh = (self.size, self.size)
-        matrix, flipped = self.augmenter.draw_affine(rng, photo_box((photo.shape[1], photo.shape[0])), size_wh)
-        crop = self.augmenter.paint(rng, warp(photo, matrix, size_wh))
-        channels = self.mirrored if flipped else self.keypoints
-        points = apply_affine(matrix, annotation.keypoints[channels])  # (K, 2)
-        outside = ((points < 0) | (points > self.size)).any(1)
-        visibility = np.where(outside, ABSENT, annotation.visibility[channels])
         weight = np.where(visibility == OCCLUDED, self.occluded_weight, 1.0) * (visibility != ABSENT)
         if self.distance_weight:
             weight *= _distance_weight(self.widths[row], pixel=1 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
         return {
-            "image": crop,
+            "image": image,
             "target": self._coordinates.encode(points, visibility) | self.codec.encode(points, visibility),
             "weight": weight.astype(np.float32),
-            "ohkm": np.float32(self.ohkm.get(annotation.category, 0)),
+            "ohkm": np.float32(self.ohkm.get(self.table.categories[row], 0)),
             "row": row,
         }
+
+    def cut(self, key: Key) -> Crop:
+        """Read a photo and cut its augmented crop.
+
+        Raises:
+            ImageError: it, or the photo that is pasted over, cannot be read.
+        """
+        epoch, row = key
+        annotation = self.table[row]
+        assert annotation.path is not None
+        rng = np.random.default_rng([self.seed, epoch, zlib.crc32(annotation.image_id.encode())])
+        photo = read_image(annotation.path)
+        size_wh, photo_wh = (self.size, self.size), (photo.shape[1], photo.shape[0])
+        box = self.augmenter.draw_box(rng, photo_wh, annotation.keypoints[annotation.visibility != ABSENT])
+        matrix, flipped = self.augmenter.draw_affine(rng, box, size_wh)
+        other = self._read_other(rng, row) if self.augmenter.draw_paste(rng) else None
+        image, covered = self.augmenter.paint(rng, warp(photo, matrix, size_wh), other=other)
+        channels = self.mirrored if flipped else self.keypoints
+        points = apply_affine(matrix, annotation.keypoints[channels])  # (K, 2)
+        outside = ((points < 0) | (points > self.size)).any(1)
+        column, line = points.astype(int).clip(0, self.size - 1).T  # of the pixel that each point is in
+        visibility = np.minimum(annotation.visibility[channels], np.where(covered[line, column], OCCLUDED, VISIBLE))
+        return Crop(image, points, np.where(outside, ABSENT, visibility), matrix)
+
+    def _read_other(self, rng: np.random.Generator, row: int) -> np.ndarray:
+        """Read a photo of another row; a table of one has none but its own."""
+        count = len(self.table)
+        return read_image(self.table.paths[(row + rng.integers(1, max(count, 2))) % count])
 
 
 def _distance_weight(width: float, *, pixel: float) -> float:
@@ -173,6 +209,18 @@ def build_loader(dataset: PhotoDataset, batches: EpochBatches, *, workers: int) 
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_keep_to_one_core,
     )
+
+
+def load_batches(loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
+    """Go through a loader's batches; "image" is (B, 3, S, S), channels last in memory.
+
+    Raises:
+        ImageError: a photo could not be read.
+    """
+    for batch in loader:
+        if isinstance(batch, ImageError):
+            raise batch
+        yield batch | {"image": batch["image"].permute(0, 3, 1, 2)}  # (B, S, S, 3) -> (B, 3, S, S)
 
 
 def _collate(samples: list[Any]) -> Any:

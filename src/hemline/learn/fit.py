@@ -7,7 +7,7 @@ import json
 import math
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from hemline.annotation import ABSENT, AnnotationTable
-from hemline.errors import DataError, ImageError, RecipeError, TrainingError
+from hemline.errors import DataError, RecipeError, TrainingError
 from hemline.infer.predictor import Predictor
 from hemline.infer.stream import predict_table
 from hemline.infer.torch_backend import torch_runner
 from hemline.learn.averaging import build_average, refresh_norm
 from hemline.learn.build import build_dataset, build_fabric, build_network
 from hemline.learn.checkpoint import BEST, LAST, write_weights
-from hemline.learn.dataset import EpochBatches, build_loader
+from hemline.learn.dataset import EpochBatches, build_loader, load_batches
 from hemline.learn.losses import check_losses, total_loss
 from hemline.learn.optimizers import build_optimizer
 from hemline.learn.run_folder import (
@@ -71,7 +71,7 @@ def fit(
         the weights file to use: the best epoch's, or the last one's without validation.
     Raises:
         TrainingError: the folder holds another run, a loss is not finite, or resuming does not fit.
-        DataError, ImageError, RecipeError, WeightsError: the data, a photo, the recipe or weights are at fault.
+        DataError, RecipeError, WeightsError: the data, a photo, the recipe or weights are at fault.
     """
     data = _rows_for(recipe, data, "training")
     if validation is not None:
@@ -208,9 +208,9 @@ class _Run:
         self.model.train()
         if options.freeze_backbone_norm or place.epoch < self.frozen_epochs:
             self.network.freeze_backbone_norm()
-        for batch in self._load():
+        for batch in load_batches(self.loader):
             torch.manual_seed(zlib.crc32(f"{options.seed} {place.epoch} {place.step}".encode()))
-            loss = self._step(batch)
+            loss = self._step(self.fabric.to_device(batch))
             place.step += 1
             place.loss_sum += loss
             if self.leads:
@@ -236,14 +236,6 @@ class _Run:
             weights = weights * hard_weights(losses, share=sampling.hard, factor=sampling.hard_repeat)
         self.batches.epoch, self.batches.start = self.place.epoch, start
         self.batches.weights = None if (weights == weights[0]).all() else weights
-
-    def _load(self) -> Iterator[dict[str, Any]]:
-        """Load the chosen batches; images are (B, 3, S, S), channels last in memory."""
-        for batch in self.loader:
-            if isinstance(batch, ImageError):
-                raise batch
-            batch["image"] = batch["image"].permute(0, 3, 1, 2)  # (B, S, S, 3) -> (B, 3, S, S)
-            yield self.fabric.to_device(batch)
 
     def _share_hardness(self) -> None:
         """Bring the running losses of all processes together; the next epoch starts from them."""
@@ -293,7 +285,8 @@ class _Run:
         due = place.epoch % options.validate_every == 0 or place.epoch == options.epochs
         if due and self.leads and self.equal_from is not None and place.epoch * len(self.batches) > self.equal_from:
             self._choose_photos(0)
-            refresh_norm(self.averaged, (batch["image"] for batch in self._load()))
+            images = (self.fabric.to_device(batch["image"]) for batch in load_batches(self.loader))
+            refresh_norm(self.averaged, images)
         if self.validation is None or not due:
             return None
         error = self.fabric.broadcast(self._measure(self.validation) if self.leads else None)

@@ -1,0 +1,180 @@
+"""Run a study: train and ask each variant of a recipe, and compare it with the base on the same garments."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hemline.annotation import AnnotationTable
+from hemline.errors import RecipeError
+from hemline.files import write_atomic
+from hemline.infer.ensemble import Ensemble
+from hemline.infer.stream import Asked, predict_table
+from hemline.infer.torch_backend import load_predictor
+from hemline.learn.fit import fit
+from hemline.metrics import bootstrap_interval, mean_error, point_errors
+from hemline.recipe import Recipe, read_recipe, recipe_path
+from hemline.report.ablation import Effect
+from hemline.study import BASE, Study, Switch
+
+RESULTS, RUNS = "results", "runs"
+"""Folders of a study: what was measured, as small JSON files, and the run folders of what was trained."""
+
+_TIMED_PHOTOS, _TIMED_ROUNDS = 32, 3
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One variant with one seed.
+
+    Attributes:
+        name: the switch's, or "base".
+        seed: of its training.
+        recipe: all of its keys.
+        errors: (N, 24) percent, NaN where a point does not count: `metrics.point_errors` on the validation data.
+        speed: photos per second of predicting, as a share of the base's; None for what predicts as the base does.
+    """
+
+    name: str
+    seed: int
+    recipe: dict[str, Any]
+    errors: np.ndarray
+    speed: float | None
+
+
+def run_study(
+    study: Study,
+    data: AnnotationTable,
+    validation: AnnotationTable,
+    *,
+    out: Path,
+    on_measured: Callable[[Measured], None] = lambda measured: None,
+) -> tuple[float, list[Effect]]:
+    """Measure all variants of a study with all seeds; what was measured before is read.
+
+    Args:
+        study: what to vary.
+        data: labelled garments to train on.
+        validation: labelled garments to compare on.
+        out: the study's folder. A training that was killed goes on from its last checkpoint.
+        on_measured: called after each variant and seed, read or new.
+    Returns:
+        NE of the base, percent, the mean over the seeds; and the effect of each switch in the study's order.
+    Raises:
+        RecipeError: a key of a switch is wrong, or the folder holds results of another study.
+        Whatever `fit` raises.
+    """
+    recipes = {(switch.name, seed): _recipe_of(study, switch, seed) for switch, seed in _variants(study)}
+    measured: dict[tuple[str, int], Measured] = {}
+    for switch, seed in _variants(study):
+        recipe = recipes[switch.name, seed]
+        file = out / RESULTS / f"{switch.file_name}-{seed}.json"
+        if file.is_file():
+            result = _read(file, recipe)
+        else:
+            result = _measure(switch, seed, recipes, data, validation, out)
+            _write(file, result)
+        measured[switch.name, seed] = result
+        on_measured(result)
+    base = [measured[BASE, seed] for seed in range(study.seeds)]
+    effects = [
+        _effect(switch, [measured[switch.name, seed] for seed in range(study.seeds)], base) for switch in study.switch
+    ]
+    return statistics.fmean(mean_error(each.errors) for each in base), effects
+
+
+def _variants(study: Study) -> Iterator[tuple[Switch, int]]:
+    """Go through the variants so that the members of an ensemble come before it."""
+    switches = [Switch(name=BASE), *sorted(study.switch, key=lambda switch: bool(switch.ensemble))]
+    for seed in range(study.seeds):
+        for switch in switches:
+            yield switch, seed
+
+
+def _recipe_of(study: Study, switch: Switch, seed: int) -> Recipe:
+    return read_recipe(recipe_path(study.base), overrides=(*study.set, *switch.set, f"train.seed={seed}"))
+
+
+def _measure(
+    switch: Switch,
+    seed: int,
+    recipes: dict[tuple[str, int], Recipe],
+    data: AnnotationTable,
+    validation: AnnotationTable,
+    out: Path,
+) -> Measured:
+    """Train what must be trained, predict the validation data, and time it beside the base."""
+
+    def network(name: str) -> Path:
+        return fit(recipes[name, seed], data, validation=validation, out=_run_folder(out, name, seed), resume=True)
+
+    recipe = recipes[switch.name, seed]
+    if switch.ensemble:
+        predictor: Asked = Ensemble([load_predictor(network(name)) for name in switch.ensemble])
+    else:
+        asked = {"predict": recipe.predict.model_dump(), "decode": recipe.decode.model_dump()}
+        predictor = load_predictor(network(switch.name if switch.trains else BASE), **asked)
+    rows = validation.of_categories(recipe.categories)
+    predicted = predict_table(predictor, rows)
+    return Measured(
+        name=switch.name,
+        seed=seed,
+        recipe=recipe.model_dump(mode="json"),
+        errors=point_errors(predicted.points[:, :, :2], rows.points, categories=rows.categories),
+        speed=None if switch.trains else _relative_speed(predictor, load_predictor(network(BASE)), rows),
+    )
+
+
+def _run_folder(out: Path, name: str, seed: int) -> Path:
+    return out / RUNS / f"{Switch(name=name).file_name}-{seed}"
+
+
+def _relative_speed(predictor: Asked, base: Asked, rows: AnnotationTable) -> float:
+    """Predict a few photos with both in turn, and compare the median times."""
+    few = rows.select(range(len(rows))[:_TIMED_PHOTOS])
+    times: dict[int, list[float]] = {0: [], 1: []}
+    for _ in range(_TIMED_ROUNDS):
+        for which, asked in enumerate((base, predictor)):
+            began = time.perf_counter()
+            predict_table(asked, few)
+            times[which].append(time.perf_counter() - began)
+    return statistics.median(times[0]) / statistics.median(times[1])
+
+
+def _effect(switch: Switch, measured: list[Measured], base: list[Measured]) -> Effect:
+    differences = np.stack(
+        [each.errors - other.errors for each, other in zip(measured, base, strict=True)]
+    )  # (S, N, 24)
+    speeds = [each.speed for each in measured if each.speed is not None]
+    return Effect(
+        name=switch.name,
+        ne=statistics.fmean(mean_error(each.errors) for each in measured),
+        difference=mean_error(differences),
+        interval=bootstrap_interval(differences.mean(0)),
+        by_seed=tuple(mean_error(each) for each in differences),
+        speed=statistics.median(speeds) if speeds else None,
+        verdict=switch.verdict,
+    )
+
+
+def _write(file: Path, measured: Measured) -> None:
+    errors = [[None if np.isnan(error) else round(float(error), 3) for error in row] for row in measured.errors]
+    write_atomic(file, json.dumps(dataclasses.asdict(measured) | {"errors": errors}) + "\n")
+
+
+def _read(file: Path, recipe: Recipe) -> Measured:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    if content["recipe"] != recipe.model_dump(mode="json"):
+        raise RecipeError(
+            f"{file} was measured with other keys than the study has now; remove it, its run folder in "
+            f"{file.parent.parent / RUNS} and the others that changed, or give another --out"
+        )
+    return Measured(**content | {"errors": np.array(content["errors"], float)})

@@ -1,0 +1,73 @@
+"""A study: one TOML file that names a base recipe and what to change about it, one switch at a time."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from hemline.recipe import Section, parse_section, read_toml
+
+BASE = "base"
+"""The name of the base recipe among the switches."""
+
+NO_TRAINING = ("predict.", "decode.")
+"""What the keys begin with that change nothing about training."""
+
+
+class Switch(Section):
+    """One [[switch]]: a variant of the base."""
+
+    name: str = Field(min_length=1, description="what the tables call it")
+    set: tuple[str, ...] = Field((), description="keys to change, as --set of `hemline train`: 'loss.ohkm=6'")
+    ensemble: tuple[str, ...] = Field(
+        (), description="ask these variants together, by name, 'base' among them, instead of changing keys"
+    )
+    verdict: str = Field("", description="one sentence for the table, once the numbers are known")
+
+    @property
+    def trains(self) -> bool:
+        """Whether it needs a training of its own."""
+        return not all(change.strip().startswith(NO_TRAINING) for change in self.set)
+
+    @property
+    def file_name(self) -> str:
+        """What its files are called."""
+        return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")
+
+
+class Study(Section):
+    """One complete study."""
+
+    base: str = Field(description="a recipe file, or the name of a shipped recipe")
+    set: tuple[str, ...] = Field((), description="keys to change for the base and all switches")
+    seeds: int = Field(2, ge=1, description="trainings of each variant, with seeds 0, 1, ...")
+    switch: tuple[Switch, ...] = Field(min_length=1)
+
+    @field_validator("switch")
+    @classmethod
+    def _consistent(cls, value: tuple[Switch, ...]) -> tuple[Switch, ...]:
+        files = [BASE]
+        trained = [BASE, *(switch.name for switch in value if switch.trains)]
+        for switch in value:
+            if switch.file_name in files or not switch.file_name:
+                raise ValueError(f"needs names that differ in letters or digits, from 'base', too; got '{switch.name}'")
+            files.append(switch.file_name)
+            if bool(switch.set) == bool(switch.ensemble):
+                raise ValueError(f"'{switch.name}' needs either keys to set or an ensemble of variants")
+            strangers = [name for name in switch.ensemble if name not in trained]
+            if strangers:
+                raise ValueError(
+                    f"'{switch.name}': an ensemble asks trained variants: {', '.join(trained)}; got '{strangers[0]}'"
+                )
+        return value
+
+
+def read_study(path: Path) -> Study:
+    """Read a study file.
+
+    Raises:
+        RecipeError: missing file, broken TOML, unknown key, or a value that makes no sense; names the key.
+    """
+    return parse_section(Study, read_toml(path), source=str(path))

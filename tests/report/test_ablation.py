@@ -1,0 +1,25 @@
+"""A study's table and plot."""
+
+from __future__ import annotations
+
+from hemline.report.ablation import Effect, effect_table, write_effect_plot
+
+EFFECTS = [
+    Effect("flip", 7.5, -0.5, (-0.8, -0.2), (-0.6, -0.4), 0.51, "It helps."),
+    Effect("blur", 8.1, 0.1, (-0.1, 0.3), (0.1, 0.1), None, ""),
+]
+
+
+def test_table_says_where_the_interval_includes_zero():
+    assert effect_table(8.0, EFFECTS).splitlines()[2:] == [
+        "| base | 8.00 % | | | | 1.00 | |",
+        "| flip | 7.50 % | -0.50 | -0.80 to -0.20 | -0.60, -0.40 | 0.51 | It helps. |",
+        "| blur | 8.10 % | +0.10 | -0.10 to +0.30, includes zero | +0.10, +0.10 |  |  |",
+    ]
+
+
+def test_plot_has_the_name_of_every_switch(tmp_path):
+    write_effect_plot(tmp_path / "effects.svg", EFFECTS)
+    drawn = (tmp_path / "effects.svg").read_text()
+    assert "<svg" in drawn
+    assert all(f"<!-- {effect.name} -->" in drawn for effect in EFFECTS)

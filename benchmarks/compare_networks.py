@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from page import put_table
 
 from hemline.annotation import AnnotationTable
 from hemline.files import write_atomic
@@ -41,8 +42,6 @@ from hemline.recipe import Recipe, parse_recipe, read_recipe, shipped_recipes
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "benchmarks" / "results" / "networks"
-PAGE = REPOSITORY / "docs" / "networks.md"
-BEGIN, END = "<!-- comparison: written by benchmarks/compare_networks.py -->", "<!-- end of comparison -->"
 REFERENCE = "cpn_mobilenetv2"
 LEFT_OUT = ("demo",)
 CPU_TERMS = {"size": 192, "photos": 400, "epochs": 5}
@@ -175,11 +174,9 @@ def write_table() -> None:
     ]
     head = "| recipe | NE val | params | GFLOPs | training speed | predicting speed | size | photos seen | hardware |"
     table = "\n".join([head, "|---" * 9 + "|", *rows])
-    page = PAGE.read_text(encoding="utf-8")
-    before, rest = page.split(BEGIN)
-    write_atomic(PAGE, before + BEGIN + "\n\n" + table + "\n\n" + END + rest.split(END)[1])
+    put_table("networks.md", "comparison", table)
     missing = [name for name in shipped_recipes() if name not in {r["recipe"] for r in results} | set(LEFT_OUT)]
-    print(f"{len(results)} networks in {PAGE.name}; not yet trained: {', '.join(missing) or 'none'}")
+    print(f"{len(results)} networks in docs/networks.md; not yet trained: {', '.join(missing) or 'none'}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
     python benchmarks/overfit_networks.py --data ROOT:train.csv [--only NAME ...] [--precision bf16-mixed]
 
+    python benchmarks/overfit_networks.py --table
+
 Network by network, each result kept as benchmarks/results/overfit/NAME.json; what has one is not trained again.
+--table writes docs/networks.md from the results.
 No augmentation, random starting weights, no test-time flip; it stops as soon as NE is below 1 %, or after
 MOST_STEPS. "constant" is the NE of the best answer that does not look at the photo, the mean layout.
 """
@@ -18,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from page import put_table
 
 from hemline.annotation import AnnotationTable
 from hemline.files import write_atomic
@@ -43,10 +47,16 @@ class GoalReached(Exception):  # noqa: N818 (no error)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, action="append")
+    parser.add_argument("--data", action="append")
     parser.add_argument("--only", nargs="*", help="names of recipes; all by default")
     parser.add_argument("--precision", default="32-true", help="as train.precision of a recipe")
+    parser.add_argument("--table", action="store_true", help="train nothing; write the results into the page")
     chosen = parser.parse_args()
+    if chosen.table:
+        write_table()
+        return
+    if not chosen.data:
+        parser.error("--data is needed")
     photos = eight_photos(read_roots(chosen.data)[0])
     for name, path in shipped_recipes().items():
         wanted = name not in LEFT_OUT if chosen.only is None else name in chosen.only
@@ -81,6 +91,7 @@ def overfit(recipe: Recipe, photos: AnnotationTable, *, precision: str = "32-tru
     def after_epoch(progress: Progress) -> None:
         if progress.ne is not None:
             seen.append(progress)
+            print(f"{recipe.name}: step {progress.step}, NE {progress.ne:.2f} %", flush=True)
             if progress.ne < GOAL:
                 raise GoalReached
 
@@ -105,6 +116,20 @@ def constant_ne(photos: AnnotationTable) -> float:
         for category in photos.categories
     ]
     return ne(np.array(answer) * sizes[:, None], photos.points, categories=photos.categories)
+
+
+def write_table() -> None:
+    """Write the results into docs/networks.md."""
+    results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    rows = [
+        f"| {result['recipe']} | {result['ne']:.2f} % | {result['steps']} | {result['constant'] / result['ne']:.0f}x "
+        f"| {result['precision']} |"
+        for result in results
+    ]
+    head = ["| recipe | NE | after steps | better than the mean layout | precision |", "|---" * 5 + "|"]
+    put_table("networks.md", "overfit", "\n".join([*head, *rows]))
+    missing = shipped_recipes().keys() - {result["recipe"] for result in results} - set(LEFT_OUT)
+    print(f"{len(results)} networks in docs/networks.md; not yet trained: {', '.join(sorted(missing)) or 'none'}")
 
 
 if __name__ == "__main__":

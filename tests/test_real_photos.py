@@ -10,7 +10,7 @@ import torch
 
 from hemline.formats.fashionai import write_annotations
 from hemline.formats.roots import read_roots
-from hemline.recipe import recipe_path
+from hemline.recipe import read_recipe, recipe_path, shipped_recipes
 
 
 @pytest.mark.slow
@@ -36,3 +36,18 @@ def test_eight_real_photos_are_learned_by_heart(garments: Path, tmp_path: Path, 
         code, _, errors = hemline(*command)
         assert code == 0, errors
     assert json.loads(report.read_text())["ne"] < 2.0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("name", [name for name in shipped_recipes() if name != "demo"])
+def test_every_network_learns_eight_real_photos_by_heart(
+    garments: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    from overfit_networks import eight_photos, overfit
+
+    photos = eight_photos(read_roots([f"{garments}:Annotations/train.csv"])[0])
+    result = overfit(read_recipe(recipe_path(name)), photos)
+    assert result["ne"] < 1.0
+    assert result["constant"] > 10.0  # so that the network looks at the photo

@@ -36,10 +36,12 @@ MOVES: dict[str, dict[str, Callable[[np.random.Generator], object]]] = {
     "flip": {"flip": lambda rng: True},
     "up": {"scale": _uniform(1, 4)},
     "down": {"scale": _uniform(0.4, 1)},
+    "aspect": {"aspect": _uniform(0.5, 2)},
     "rotation": {"rotation": _uniform(-180, 180)},
     "shift": {"shift": lambda rng: tuple(rng.uniform(-0.25, 0.25, 2))},
     "together": {
         "scale": _uniform(0.6, 2),
+        "aspect": _uniform(0.7, 1.4),
         "rotation": _uniform(-45, 45),
         "shift": lambda rng: tuple(rng.uniform(-0.2, 0.2, 2)),
         "flip": lambda rng: bool(rng.integers(2)),
@@ -110,6 +112,15 @@ def test_map_with_everything_by_hand() -> None:
     assert matrix == pytest.approx(np.array([[0, 0.5, 50 - (30 + 35)], [0.5, 0, 15 - 55]]))
     assert apply_affine(matrix, np.array([110, 70])) == pytest.approx([20, 15])
     assert apply_affine(matrix, np.array([120, 70])) == pytest.approx([20, 20])
+
+
+def test_stretched_box_is_fitted_whole_by_hand() -> None:
+    # Aspect 4 makes the box of 100 x 100 200 wide and 50 high; 200 into 50 is a zoom of 1/4: 50 x 12.5 pixels.
+    matrix = crop_affine((0, 0, 100, 100), (50, 50), aspect=4)
+    assert matrix == pytest.approx(np.array([[0.5, 0, 0], [0, 0.125, 18.75]]))
+    # It is the photo that is stretched, before it turns: its width now lies upright.
+    turned = crop_affine((0, 0, 100, 100), (50, 50), aspect=4, rotation=90)
+    assert apply_affine(turned, np.array([[0, 50], [100, 50]])) == pytest.approx(np.array([[25, 0], [25, 50]]))
 
 
 def test_rotation_is_clockwise_on_the_image() -> None:

@@ -41,18 +41,20 @@ def crop_affine(
     size_wh: tuple[int, int],
     *,
     scale: float = 1.0,
+    aspect: float = 1.0,
     rotation: float = 0.0,
     shift: tuple[float, float] = (0.0, 0.0),
     flip: bool = False,
 ) -> np.ndarray:
-    """Build the one map from the photo to the crop: crop, scale, rotation, shift and flip together.
+    """Build the one map from the photo to the crop: crop, aspect, scale, rotation, shift and flip together.
 
-    The box is fitted whole into the crop, its aspect kept, its centre at the crop's centre.
+    The box, stretched by `aspect`, is fitted whole into the crop, its centre at the crop's centre.
 
     Args:
         box_xyxy: left, top, right, bottom in photo coordinates; must have an area.
         size_wh: width and height of the crop, pixels.
         scale: zoom on top of the fit; 2 shows half of the box.
+        aspect: stretch of the photo's width against its height; 2 makes a circle twice as wide as high.
         rotation: degrees, clockwise as seen on the image, about the crop's centre.
         shift: how far the content moves, as a share of the crop's width and height.
         flip: mirror left and right last. The caller swaps the keypoint pairs.
@@ -61,10 +63,11 @@ def crop_affine(
     """
     left, top, right, bottom = (float(value) for value in box_xyxy)
     width, height = size_wh
-    zoom = scale * min(width / (right - left), height / (bottom - top))
+    stretch = np.array([np.sqrt(aspect), 1 / np.sqrt(aspect)])  # keeps areas
+    zoom = scale * min(width / ((right - left) * stretch[0]), height / ((bottom - top) * stretch[1]))
     angle = np.deg2rad(rotation)
     cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
-    linear = np.array([[cos, -sin], [sin, cos]])
+    linear = np.array([[cos, -sin], [sin, cos]]) * stretch
     box_centre = np.array([(left + right) / 2, (top + bottom) / 2])
     crop_centre = np.array([width * (0.5 + shift[0]), height * (0.5 + shift[1])])
     matrix = np.column_stack([linear, crop_centre - linear @ box_centre])
@@ -96,12 +99,9 @@ def warp(image: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int], *, pad
         reduced_wh = (-(-width // reduce), -(-height // reduce))
         image = cv2.resize(image, reduced_wh, interpolation=cv2.INTER_AREA)
         matrix = matrix * np.array([width / reduced_wh[0], height / reduced_wh[1], 1.0])
-    # Continuous c = index + 0.5 on both sides: index_out = A (index_in + 0.5) + t - 0.5.
-    index_matrix = matrix.copy()
-    index_matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
     return cv2.warpAffine(
         image,
-        index_matrix,
+        _from_centres(matrix),
         size_wh,
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
@@ -112,3 +112,71 @@ def warp(image: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int], *, pad
 def photo_box(size_wh: tuple[int, int]) -> tuple[float, float, float, float]:
     """Return the box (left, top, right, bottom) that is the whole photo."""
     return 0.0, 0.0, float(size_wh[0]), float(size_wh[1])
+
+
+def warp_maps(maps: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Resample maps of numbers, one per keypoint, through an affine map.
+
+    Bicubic, so that a peak is found again within some hundredths of a cell; values are kept, not mass. Maps that
+    shrink are not averaged down, since the height of their peaks is what counts.
+
+    Args:
+        maps: (K, h, w) float32.
+        matrix: (2, 3) from the cells of these maps to the cells of the result, continuous coordinates.
+        size_wh: width and height of the result.
+    Returns:
+        (K, height, width) float32, and (height, width) bool, which cells have their centre on the maps; what the
+        others hold means nothing.
+    """
+    width, height = size_wh
+    indices = _from_centres(matrix)
+    warped = [
+        cv2.warpAffine(values, indices, size_wh, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        for values in maps
+    ]
+    centres = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), -1)  # (height, width, 2)
+    source = apply_affine(invert_affine(matrix), centres)
+    inside = (source >= 0) & (source <= np.array(maps.shape[:0:-1]))  # (height, width, 2) against (w, h)
+    covered: np.ndarray = np.all(inside, axis=-1)
+    return np.stack(warped), covered
+
+
+def shrink(image: np.ndarray, longest: int) -> np.ndarray:
+    """Make a photo (H, W, 3) smaller, averaging, until its longer side has `longest` pixels; a small one stays."""
+    height, width = image.shape[:2]
+    share = longest / max(height, width)
+    if share >= 1:
+        return image
+    size_wh = max(1, round(width * share)), max(1, round(height * share))
+    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+
+
+def fit_similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Find the rotation, scale and shift, without mirroring, that bring points nearest to others.
+
+    Args:
+        source: (N, 2) float, N of 1 or more.
+        target: (N, 2) float, where each of them should go.
+    Returns:
+        (2, 3) float64 with the least sum of squared distances.
+    Edge cases: where all points of `source` coincide, as a single one does, the result is a shift.
+    Source: Umeyama 1991.
+    """
+    source_centre, target_centre = source.mean(0), target.mean(0)
+    centred = source - source_centre
+    spread = (centred**2).sum()
+    if spread == 0:
+        return np.column_stack([np.eye(2), target_centre - source_centre])
+    left, strengths, right = np.linalg.svd((target - target_centre).T @ centred)
+    signs = np.array([1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])
+    linear = (strengths * signs).sum() / spread * (left * signs) @ right
+    return np.column_stack([linear, target_centre - linear @ source_centre])
+
+
+def _from_centres(matrix: np.ndarray) -> np.ndarray:
+    """Turn a map between continuous coordinates into one between indices of pixels, as OpenCV counts them.
+
+    Continuous c = index + 0.5 on both sides: index_out = A (index_in + 0.5) + t - 0.5.
+    """
+    shift = matrix[:, 2] + (matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5)
+    return np.column_stack([matrix[:, :2], shift])

@@ -1,7 +1,8 @@
-"""Random changes of training crops: one affine map for the place, one matrix for the colour.
+"""Random changes of training crops: one box and one affine map for the place, one matrix for the colour.
 
 Brightness, contrast, saturation, hue and grey are all affine in RGB, so that any mix of them is one 3x4
-matrix and one pass over the pixels.
+matrix and one pass over the pixels. What is off costs nothing; `aspect`, `crop`, `half`, `blur`, `noise` and
+`paste` draw no random number then, so that recipes from before them give the same crops.
 """
 
 from __future__ import annotations
@@ -9,14 +10,22 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from hemline.geometry import crop_affine
+from hemline.geometry import crop_affine, photo_box, warp
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in photo pixels."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _GRAY_AXIS = np.ones(3) / np.sqrt(3)
+_LEAST_SIDE = 0.25  # of a box about points, as a share of the photo's longer side: no zoom above 4
+_ERASED_AREA = (0.02, 0.2)  # shares of the crop
+_PASTED_AREA = (0.05, 0.25)
+_BLUR_SIGMA = (0.3, 2.0)  # crop pixels
+_NOISE_SIGMA = (1.0, 16.0)  # of 255 levels
 
 
 class Augmenter:
-    """Draw random affine maps and colour changes.
+    """Draw random boxes, affine maps and changes of the pixels.
 
     Args:
         flip: probability of a mirrored crop.
@@ -27,6 +36,15 @@ class Augmenter:
         hue: largest turn either way, as a share of the colour circle.
         gray: probability of a colourless crop.
         erase: probability that a rectangle of 2 to 20 % of the crop is painted over.
+        aspect: largest stretch of width against height, either way; log-uniform.
+        crop: probability of a random box that keeps all points and the margin; each of its sides is uniform
+            between them and the photo's border.
+        crop_margin: of `crop` and `half`, room about the points that are kept, as a share of the photo's longer side.
+        half: probability of the box of the points left of, right of, above or below the garment's middle, and the
+            margin; the others may leave the crop. Comes before `crop`.
+        blur: probability of a Gaussian blur; its standard deviation is uniform, up to 2 pixels of the crop.
+        noise: probability of Gaussian noise on each channel; its standard deviation is uniform, up to 16 of 255 levels.
+        paste: probability that a piece of another photo, 5 to 25 % of the crop, is pasted over.
     """
 
     def __init__(
@@ -68,9 +86,28 @@ class Augmenter:
         self.noise = noise
         self.paste = paste
 
-    def draw_affine(
-        self, rng: np.random.Generator, box_xyxy: tuple[float, float, float, float], size_wh: tuple[int, int]
-    ) -> tuple[np.ndarray, bool]:
+    def draw_box(self, rng: np.random.Generator, size_wh: tuple[int, int], points: np.ndarray) -> Box:
+        """Draw the part of the photo that the crop is cut from.
+
+        Args:
+            rng: source of all choices.
+            size_wh: of the photo.
+            points: (N, 2) the garment's present points, photo pixels.
+        Returns:
+            a box inside the photo: the whole of it unless `crop` or `half` happens.
+        Edge cases: without points, and when the half holds fewer than two, it is the whole photo.
+        """
+        room = self.crop_margin * max(size_wh)
+        if _happens(rng, self.half):
+            points = _draw_half(rng, points)
+            return _box_about(points, size_wh, room=room) if len(points) >= 2 else photo_box(size_wh)
+        if _happens(rng, self.crop) and len(points):
+            left, top, right, bottom = _box_about(points, size_wh, room=room)
+            width, height = size_wh
+            return rng.uniform(0, left), rng.uniform(0, top), rng.uniform(right, width), rng.uniform(bottom, height)
+        return photo_box(size_wh)
+
+    def draw_affine(self, rng: np.random.Generator, box_xyxy: Box, size_wh: tuple[int, int]) -> tuple[np.ndarray, bool]:
         """Draw a map from the photo to the crop.
 
         Returns:
@@ -83,9 +120,14 @@ class Augmenter:
             scale=float(np.exp(rng.uniform(*np.log(self.scale)))),
             rotation=rng.uniform(-self.rotation, self.rotation),
             shift=(rng.uniform(-self.shift, self.shift), rng.uniform(-self.shift, self.shift)),
+            aspect=float(self.aspect ** rng.uniform(-1, 1)) if self.aspect > 1 else 1.0,
             flip=flip,
         )
         return matrix, flip
+
+    def draw_paste(self, rng: np.random.Generator) -> bool:
+        """Draw whether `paint` is to be given another photo."""
+        return _happens(rng, self.paste)
 
     def draw_color(self, rng: np.random.Generator) -> np.ndarray:
         """Draw a (3, 4) matrix from RGB (0 to 255) to RGB."""
@@ -100,18 +142,97 @@ class Augmenter:
         linear = contrast * brightness * linear @ _turn_about_gray(turn)
         return np.column_stack([linear, np.full(3, 127.5 * (1 - contrast))])
 
-    def paint(self, rng: np.random.Generator, crop: np.ndarray) -> np.ndarray:
-        """Change the colours of a crop (H, W, 3) uint8 and perhaps paint a rectangle over."""
+    def paint(
+        self, rng: np.random.Generator, crop: np.ndarray, *, other: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Change the pixels of a crop: paste, colours, erase, blur, noise, in this order.
+
+        Args:
+            rng: source of all choices.
+            crop: (H, W, 3) uint8 RGB.
+            other: (h, w, 3) uint8 RGB, any size: the photo of which a piece is pasted over; None pastes nothing.
+        Returns:
+            (H, W, 3) uint8 RGB; and (H, W) bool, the pixels that `paste` and `erase` cover.
+        """
+        covered = np.zeros(crop.shape[:2], bool)
+        if other is not None:
+            crop, covered = _paste(rng, crop, other)
         crop = cv2.transform(crop, self.draw_color(rng))
         if rng.random() < self.erase:
-            height, width = crop.shape[:2]
-            area, aspect = rng.uniform(0.02, 0.2), np.exp(rng.uniform(-1, 1))
-            half_w, half_h = width * np.sqrt(area * aspect) / 2, height * np.sqrt(area / aspect) / 2
-            x, y = rng.uniform(0, width), rng.uniform(0, height)
+            (x, y), (half_w, half_h) = _draw_place(rng, crop, area=_ERASED_AREA)
             rows = slice(max(0, int(y - half_h)), max(0, int(y + half_h)))
             columns = slice(max(0, int(x - half_w)), max(0, int(x + half_w)))
             crop[rows, columns] = rng.integers(0, 256, 3)
-        return crop
+            covered[rows, columns] = True
+        if _happens(rng, self.blur):
+            crop = cv2.GaussianBlur(crop, (0, 0), rng.uniform(*_BLUR_SIGMA))
+        if _happens(rng, self.noise):
+            crop = _add_noise(rng, crop, sigma=rng.uniform(*_NOISE_SIGMA))
+        return crop, covered
+
+
+def _happens(rng: np.random.Generator, probability: float) -> bool:
+    """Toss a coin; draws nothing for what never happens."""
+    return probability > 0 and bool(rng.random() < probability)
+
+
+def _draw_half(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
+    """Choose the points (N, 2) on one side of the middle of all, (M, 2): left, right, upper or lower."""
+    if len(points) == 0:
+        return points
+    axis, sign = rng.integers(2), rng.choice((-1, 1))
+    places = points[:, axis]
+    half: np.ndarray = points[sign * (places - (places.min() + places.max()) / 2) >= 0]
+    return half
+
+
+def _box_about(points: np.ndarray, size_wh: tuple[int, int], *, room: float) -> Box:
+    """Return the part of the photo that holds points (N, 2) and `room` pixels about them, or a little more."""
+    low, high = points.min(0), points.max(0)
+    middle = ((low + high) / 2).clip(0, size_wh)  # labels may lie beside the photo
+    reach = np.maximum((high - low) / 2 + room, _LEAST_SIDE / 2 * max(size_wh))
+    left, top = (middle - reach).clip(0).tolist()
+    right, bottom = np.minimum(middle + reach, size_wh).tolist()
+    return left, top, right, bottom
+
+
+def _draw_place(
+    rng: np.random.Generator, crop: np.ndarray, *, area: tuple[float, float]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Draw a rectangle that covers a share of the crop, part of it perhaps beside the crop: centre and half sides."""
+    height, width = crop.shape[:2]
+    share, aspect = rng.uniform(*area), np.exp(rng.uniform(-1, 1))
+    half_sides = width * np.sqrt(share * aspect) / 2, height * np.sqrt(share / aspect) / 2
+    return (rng.uniform(0, width), rng.uniform(0, height)), half_sides
+
+
+def _paste(rng: np.random.Generator, crop: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lay a piece of another photo over a crop: a rectangle or the ellipse in it, its edge hard or soft.
+
+    Returns:
+        (H, W, 3) uint8; and (H, W) bool, the pixels of which the piece hides half or more.
+    """
+    (x, y), half_sides = _draw_place(rng, crop, area=_PASTED_AREA)
+    is_ellipse, softness = rng.random() < 0.5, 0.3 if rng.random() < 0.5 else 0.01
+    height, width = crop.shape[:2]
+    across = np.abs(np.arange(width) + 0.5 - x) / half_sides[0]  # (W,)
+    down = np.abs(np.arange(height) + 0.5 - y)[:, None] / half_sides[1]  # (H, 1)
+    reach = np.hypot(across, down) if is_ellipse else np.maximum(across, down)  # (H, W), 1 on the edge
+    opacity = (0.5 + (1 - reach) / softness).clip(0, 1).astype(np.float32)
+
+    # The other photo just covers the crop; the piece comes from anywhere that is wholly inside it.
+    zoom = max(width / other.shape[1], height / other.shape[0])
+    rim = (1 + softness / 2) * np.array(half_sides) / zoom
+    source = rng.uniform(rim, (other.shape[1], other.shape[0]) - rim)
+    matrix = np.array([[zoom, 0, x - zoom * source[0]], [0, zoom, y - zoom * source[1]]])
+    piece = warp(other, matrix, (width, height))
+    return cv2.blendLinear(piece, crop, opacity, 1 - opacity), opacity >= 0.5
+
+
+def _add_noise(rng: np.random.Generator, crop: np.ndarray, *, sigma: float) -> np.ndarray:
+    cv2.setRNGSeed(int(rng.integers(2**31)))  # OpenCV's generator, of this thread: three times as fast as numpy's
+    noise = cv2.randn(np.empty(crop.shape, np.int16), np.zeros(3), np.full(3, sigma))
+    return cv2.add(crop, noise, dtype=cv2.CV_8U)
 
 
 def _turn_about_gray(angle: float) -> np.ndarray:

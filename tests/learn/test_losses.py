@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -26,6 +27,12 @@ def maps(*rows: list[float]) -> torch.Tensor:
 
 def test_tables_name_the_same_losses():
     assert LOSSES.keys() == LOSS_OUTPUT.keys() == LOSS_CODECS.keys()
+
+
+def test_docs_list_every_loss_with_its_output_and_codecs():
+    page = (Path(__file__).parents[2] / "docs" / "losses.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [[f"`{name}`", LOSS_OUTPUT[name], ", ".join(LOSS_CODECS[name])] for name in LOSSES]
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,12 @@ def logits(target: Arrays) -> Arrays:
     return {name: np.log(np.maximum(array, 1e-30))[None] + 7 for name, array in target.items()}
 
 
+def log_odds(target: Arrays) -> Arrays:
+    """The answer of a network whose sigmoid is the target."""
+    shares = {name: np.clip(array.astype(np.float64), 1e-30, 1 - 1e-9) for name, array in target.items()}
+    return {name: np.log(share / (1 - share))[None] for name, share in shares.items()}
+
+
 def discs(target: Arrays) -> Arrays:
     """The answer of a network whose mask is certain and whose offsets are the target."""
     return {"near": (80 * target["near"] - 40)[None], "offsets": target["offsets"][None]}
@@ -42,6 +48,8 @@ def discs(target: Arrays) -> Arrays:
 PERFECT: dict[str, Callable[[Arrays], Arrays]] = {
     "heatmap": values,
     "belief": logits,
+    "sigmoid": log_odds,
+    "disc": log_odds,
     "paf": values,
     "offsets": discs,
     "simcc": logits,
@@ -204,8 +212,8 @@ def test_unknown_codec_names_the_nearest() -> None:
 
 @pytest.mark.parametrize("name", CODECS)
 def test_unknown_option_is_an_error(name: str) -> None:
-    with pytest.raises(RecipeError, match=rf"codec '{name}': unknown option 'sigmoid'"):
-        build(name, sigmoid=3)
+    with pytest.raises(RecipeError, match=rf"codec '{name}': unknown option 'sharpness'"):
+        build(name, sharpness=3)
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hemline.codecs.heatmap import HeatmapCodec
+from hemline.codecs.heatmap import BeliefCodec, HeatmapCodec, SigmoidCodec
 
 SIZE_WH = (64, 48)
-BOTH = pytest.mark.parametrize("belief", [False, True])
+RAW = {
+    HeatmapCodec: lambda target: target,
+    BeliefCodec: lambda target: np.log(np.maximum(target, 1e-30)),
+    SigmoidCodec: lambda target: np.log(np.maximum(target, 1e-30) / np.maximum(1 - target.astype(float), 1e-9)),
+}
+"""What a network that knows the target puts out."""
+EACH = pytest.mark.parametrize("kind", RAW)
 
 
 def decode_target(codec: HeatmapCodec, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     target = codec.encode(points, np.ones(len(points)))["heatmaps"]
-    output = np.log(np.maximum(target, 1e-30)) if codec.belief else target
-    keypoints, scores = codec.decode(codec.activate({"heatmaps": output[None]}))
+    keypoints, scores = codec.decode(codec.activate({"heatmaps": RAW[type(codec)](target)[None]}))
     return keypoints[0], scores[0]
 
 
@@ -39,27 +44,28 @@ def test_a_point_between_four_cells_by_hand() -> None:
 
 
 def test_beliefs_sum_to_one_even_in_the_corner() -> None:
-    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=True)
+    codec = BeliefCodec(size_wh=SIZE_WH, stride=4)
     points = np.array([[0.0, 0.0], [64.0, 48.0], [31.3, 20.7]])
     assert codec.encode(points, np.ones(3))["heatmaps"].sum((1, 2)) == pytest.approx(np.ones(3), abs=1e-6)
 
 
-def test_belief_and_heatmap_have_one_shape() -> None:
+def test_all_forms_have_one_shape() -> None:
     points = np.array([[31.3, 20.7]])
-    maps = [HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=b).encode(points, np.ones(1))["heatmaps"] for b in (0, 1)]
+    maps = [kind(size_wh=SIZE_WH, stride=4).encode(points, np.ones(1))["heatmaps"] for kind in RAW]
     assert maps[1] / maps[1].max() == pytest.approx(maps[0] / maps[0].max(), abs=1e-6)
+    assert np.array_equal(maps[2], maps[0])
 
 
-@BOTH
-def test_absent_points_have_empty_maps(belief: bool) -> None:
-    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=belief)
+@EACH
+def test_absent_points_have_empty_maps(kind: type[HeatmapCodec]) -> None:
+    codec = kind(size_wh=SIZE_WH, stride=4)
     heatmaps = codec.encode(np.array([[20.0, 20.0], [-1.0, -1.0], [20.0, 20.0]]), np.array([1, -1, 0]))["heatmaps"]
     assert not heatmaps[1].any()
     assert np.array_equal(heatmaps[0], heatmaps[2])
     assert codec.encode(np.zeros((0, 2)), np.zeros(0))["heatmaps"].shape == (0, 12, 16)
 
 
-@BOTH
+@EACH
 @settings(max_examples=150, deadline=None)
 @given(
     stride=st.sampled_from([1, 2, 4, 8, 16]),
@@ -68,32 +74,32 @@ def test_absent_points_have_empty_maps(belief: bool) -> None:
     shares=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=5),
 )
 def test_points_come_back_at_any_sigma(
-    belief: bool, stride: int, cells: tuple[int, int], sigma: float, shares: list[tuple[float, float]]
+    kind: type[HeatmapCodec], stride: int, cells: tuple[int, int], sigma: float, shares: list[tuple[float, float]]
 ) -> None:
     size_wh = (cells[0] * stride, cells[1] * stride)
     points = np.array(shares) * size_wh
-    keypoints, _ = decode_target(HeatmapCodec(size_wh=size_wh, stride=stride, sigma=sigma, belief=belief), points)
+    keypoints, _ = decode_target(kind(size_wh=size_wh, stride=stride, sigma=sigma), points)
     assert np.abs(keypoints - points).max() < 0.05
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("corner", [(0, 0), (64, 0), (0, 48), (64, 48), (32, 0), (0, 24)])
-def test_points_on_the_border_come_back(belief: bool, corner: tuple[float, float]) -> None:
-    keypoints, _ = decode_target(HeatmapCodec(size_wh=SIZE_WH, stride=8, belief=belief), np.array([corner], float))
+def test_points_on_the_border_come_back(kind: type[HeatmapCodec], corner: tuple[float, float]) -> None:
+    keypoints, _ = decode_target(kind(size_wh=SIZE_WH, stride=8), np.array([corner], float))
     assert keypoints[0] == pytest.approx(corner, abs=0.001)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("stride", [2, 4, 8])
-def test_there_is_no_half_cell_bias(belief: bool, stride: int) -> None:
+def test_there_is_no_half_cell_bias(kind: type[HeatmapCodec], stride: int) -> None:
     points = np.random.default_rng(0).uniform(0, 1, (500, 2)) * SIZE_WH
-    keypoints, _ = decode_target(HeatmapCodec(size_wh=SIZE_WH, stride=stride, belief=belief), points)
+    keypoints, _ = decode_target(kind(size_wh=SIZE_WH, stride=stride), points)
     assert np.abs((keypoints - points).mean(0)).max() < 0.001
 
 
 @pytest.mark.parametrize("constant", [-40.0, 0.0, 40.0])
 def test_logits_are_beliefs_up_to_a_constant(constant: float) -> None:
-    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=True)
+    codec = BeliefCodec(size_wh=SIZE_WH, stride=4)
     target = codec.encode(np.array([[31.3, 20.7], [60.0, 2.0]]), np.ones(2))["heatmaps"]
     logits = np.log(np.maximum(target, 1e-30)) + constant
     beliefs = codec.activate({"heatmaps": logits[None]})["heatmaps"]
@@ -109,22 +115,22 @@ def test_values_below_zero_are_no_beliefs() -> None:
 
 
 def test_masked_logits_are_beliefs_of_zero() -> None:
-    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=True)
+    codec = BeliefCodec(size_wh=SIZE_WH, stride=4)
     logits = np.array([[[[0.0, 0.0], [-np.inf, -np.inf]]]])
     assert codec.activate({"heatmaps": logits})["heatmaps"].tolist() == [[[[0.5, 0.5], [0, 0]]]]
 
 
-@BOTH
-def test_a_perfect_peak_on_a_cell_scores_one(belief: bool) -> None:
-    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, sigma=1.5, belief=belief)
+@EACH
+def test_a_perfect_peak_on_a_cell_scores_one(kind: type[HeatmapCodec]) -> None:
+    codec = kind(size_wh=SIZE_WH, stride=4, sigma=1.5)
     _, scores = decode_target(codec, np.array([[34.0, 22.0]]))
     assert scores[0] == pytest.approx(1, abs=1e-3)
 
 
-@BOTH
-def test_a_doubtful_map_scores_half(belief: bool) -> None:
+@EACH
+def test_a_doubtful_map_scores_half(kind: type[HeatmapCodec]) -> None:
     # Two equal peaks, each half as likely, or a single peak of half the height.
-    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, sigma=1.5, belief=belief)
+    codec = kind(size_wh=SIZE_WH, stride=4, sigma=1.5)
     maps = codec.encode(np.array([[14.0, 22.0], [50.0, 22.0]]), np.ones(2))["heatmaps"]
     keypoints, scores = codec.decode({"heatmaps": ((maps[0] + maps[1]) / 2)[None, None]})
     assert scores[0, 0] == pytest.approx(0.5, abs=0.01)  # the crop's border cuts a little off
@@ -139,9 +145,9 @@ def test_a_constant_map_gives_the_centre_and_score_zero(value: float) -> None:
     assert (scores == 0).all()
 
 
-@BOTH
-def test_a_peak_outside_the_crop_is_brought_to_its_border(belief: bool) -> None:
-    keypoints, _ = decode_target(HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=belief), np.array([[-4.0, 50.0]]))
+@EACH
+def test_a_peak_outside_the_crop_is_brought_to_its_border(kind: type[HeatmapCodec]) -> None:
+    keypoints, _ = decode_target(kind(size_wh=SIZE_WH, stride=4), np.array([[-4.0, 50.0]]))
     assert keypoints[0] == pytest.approx([0, 48])
 
 
@@ -153,9 +159,9 @@ def test_a_single_cell_of_light_is_found_in_its_middle() -> None:
     assert scores[0, 0] == pytest.approx(0.8)
 
 
-@BOTH
-def test_unflip_gives_the_maps_of_the_unmirrored_crop(belief: bool) -> None:
-    codec = HeatmapCodec(size_wh=SIZE_WH, stride=4, belief=belief)
+@EACH
+def test_unflip_gives_the_maps_of_the_unmirrored_crop(kind: type[HeatmapCodec]) -> None:
+    codec = kind(size_wh=SIZE_WH, stride=4)
     points = np.array([[10.3, 5.0], [50.9, 7.7], [33.0, 40.2]])  # left, right, middle
     mirrored = np.array([[64 - 50.9, 7.7], [64 - 10.3, 5.0], [64 - 33.0, 40.2]])
     maps = codec.encode(mirrored, np.ones(3))["heatmaps"]

@@ -10,13 +10,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
 from hemline.codecs.coordinates import CoordinateCodec
-from hemline.codecs.heatmap import HeatmapCodec
+from hemline.codecs.decoders import DECODE_OPTIONS
+from hemline.codecs.disc import DiscCodec
+from hemline.codecs.heatmap import BeliefCodec, HeatmapCodec, SigmoidCodec
 from hemline.codecs.offsets import OffsetCodec
 from hemline.codecs.paf import PartFieldCodec
 from hemline.codecs.simcc import SimCCCodec
@@ -36,8 +37,10 @@ class Codec(Protocol):
 
 
 CODECS: dict[str, Callable[..., Codec]] = {
-    "heatmap": partial(HeatmapCodec, belief=False),
-    "belief": partial(HeatmapCodec, belief=True),
+    "heatmap": HeatmapCodec,
+    "belief": BeliefCodec,
+    "sigmoid": SigmoidCodec,
+    "disc": DiscCodec,
     "paf": PartFieldCodec,
     "offsets": OffsetCodec,
     "simcc": SimCCCodec,
@@ -66,11 +69,9 @@ def build_codec(
     Raises:
         RecipeError: unknown name or option, or a value that the option cannot take.
     """
-    if name not in CODECS:
-        raise RecipeError(unknown_name("codec", name, CODECS))
     given = {"size_wh": size_wh, "stride": stride, "keypoints": tuple(keypoints), "limbs": tuple(limbs)}
-    parameters = inspect.signature(CODECS[name]).parameters
-    defaults = {key: parameter.default for key, parameter in parameters.items() if key not in given}
+    parameters = _parameters(name)
+    defaults = {key: default for key, default in parameters.items() if key not in given}
     for option, value in options.items():
         if option not in defaults:
             raise RecipeError(f"codec '{name}': {unknown_name('option', option, defaults)}")
@@ -78,13 +79,63 @@ def build_codec(
     return CODECS[name](**{key: value for key, value in given.items() if key in parameters}, **options)
 
 
+def decode_options(name: str, **section: Any) -> dict[str, Any]:
+    """Return the options that a recipe's [decode] section gives to a codec.
+
+    Args:
+        name: a key of CODECS.
+        section: the keys of the section, which are DECODE_OPTIONS.
+    Returns:
+        the section for codecs that find peaks in maps, nothing for others.
+    Raises:
+        RecipeError: unknown codec, or a key that was changed though the codec has no use for it.
+    """
+    if DECODE_OPTIONS.keys() <= _parameters(name).keys():
+        return section
+    for key, value in section.items():
+        if value != DECODE_OPTIONS[key]:
+            takers = " or ".join(codec for codec in CODECS if key in _parameters(codec))
+            raise RecipeError(
+                f"decode.{key} = {value!r} cannot be used with codec '{name}', which decodes in its own way; "
+                f"leave it out, or use codec {takers}"
+            )
+    return {}
+
+
+def _parameters(name: str) -> dict[str, Any]:
+    """List the keyword arguments of a codec and their defaults; `**decode` stands for DECODE_OPTIONS.
+
+    Raises:
+        RecipeError: unknown codec.
+    """
+    if name not in CODECS:
+        raise RecipeError(unknown_name("codec", name, CODECS))
+    parameters: dict[str, Any] = {}
+    for key, parameter in inspect.signature(CODECS[name]).parameters.items():
+        parameters |= DECODE_OPTIONS if parameter.kind is parameter.VAR_KEYWORD else {key: parameter.default}
+    return parameters
+
+
 def _check_option(what: str, value: object, default: object) -> None:
-    """Raise a RecipeError unless a value is of its default's kind; numbers must be above 0."""
-    if isinstance(default, bool):
-        fits, kind = isinstance(value, bool), "true or false"
-    else:
-        whole = isinstance(default, int)
-        kind = "a whole number above 0" if whole else "a number above 0"
-        fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    """Raise a RecipeError unless a value is of its default's kind; 0 fits only where it is the default."""
+    match default:
+        case bool():
+            fits, kind = isinstance(value, bool), "true or false"
+        case str():
+            fits, kind = isinstance(value, str), "a text"
+        case tuple():
+            fits = isinstance(value, list | tuple) and all(_is_positive(each) for each in value)
+            kind = "a list of numbers above 0"
+        case int():
+            fits, kind = _is_positive(value) and isinstance(value, int), "a whole number above 0"
+        case 0.0:
+            fits, kind = _is_positive(value) or (value == 0 and not isinstance(value, bool)), "a number from 0 on"
+        case _:
+            fits, kind = _is_positive(value), "a number above 0"
     if not fits:
         raise RecipeError(f"{what} must be {kind}, got {value!r}")
+
+
+def _is_positive(value: object) -> bool:
+    """Tell whether a value is a finite number above 0; true is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hemline.codecs.peak import sigmoid
 from hemline.errors import RecipeError
 
 _REACH = 2
@@ -68,7 +69,7 @@ class OffsetCodec:
         Edge cases: a cell with NaN, or whose offset is not finite, is near nothing.
         """
         logits, offsets = (np.asarray(output[name], np.float32) for name in ("near", "offsets"))
-        near = 0.5 + 0.5 * np.tanh(0.5 * logits)  # the sigmoid, without overflow
+        near = sigmoid(logits)
         finite = np.isfinite(offsets)
         sound = finite.reshape(len(offsets), 2, *logits.shape[1:]).all(1) & ~np.isnan(logits)
         if not sound.all():

@@ -7,6 +7,9 @@ needs the heatmaps alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from hemline.codecs.heatmap import HeatmapCodec
@@ -21,7 +24,7 @@ class PartFieldCodec(HeatmapCodec):
         stride: crop pixels per cell.
         keypoints: the K keypoints, of which only the number matters here.
         limbs: L pairs of positions among the K points.
-        sigma: standard deviation of the Gaussian in cells.
+        sigma, stage_sigmas, decode: as for `HeatmapCodec`.
         width: largest distance between a limb and a cell of its band, in cells.
         magnitude: False for fields of unit vectors, True for their lengths alone.
     Raises:
@@ -36,10 +39,12 @@ class PartFieldCodec(HeatmapCodec):
         keypoints: tuple[int, ...],
         limbs: tuple[tuple[int, int], ...],
         sigma: float = 2.0,
+        stage_sigmas: Sequence[float] = (),
         width: float = 1.0,
         magnitude: bool = False,
+        **decode: Any,
     ) -> None:
-        super().__init__(size_wh=size_wh, stride=stride, sigma=sigma)
+        super().__init__(size_wh=size_wh, stride=stride, sigma=sigma, stage_sigmas=stage_sigmas, **decode)
         ends = {end for limb in limbs for end in limb}
         if not ends or min(ends) < 0 or max(ends) >= len(keypoints):
             raise RecipeError(
@@ -57,7 +62,7 @@ class PartFieldCodec(HeatmapCodec):
             keypoints_crop: (K, 2) float, crop pixels.
             visibility: (K,); maps of absent points (-1) and fields of limbs with an absent end stay zero.
         Returns:
-            {"heatmaps": (K, h, w), "paf": (2L, h, w) with x and y of each limb in turn, or (L, h, w) when
+            the maps of `HeatmapCodec` and {"paf": (2L, h, w) with x and y of each limb in turn, or (L, h, w) when
             `magnitude`, "limb_weight": (L,) 1 for a limb that has a field, else 0}, all float32.
         Edge cases: a limb so short that no cell lies beside it has no field.
         """

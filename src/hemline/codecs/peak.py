@@ -1,10 +1,11 @@
-"""Gaussian profiles, beliefs, and the place of a peak between the cells."""
+"""Gaussian profiles, activations, and the place of a peak between the cells."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_EPSILON = 1e-12
+EPSILON = 1e-12
+"""The lowest value that logarithms are taken of."""
 
 
 def gaussian(length: int, centres: np.ndarray, sigma: float) -> np.ndarray:
@@ -31,6 +32,11 @@ def softmax(logits: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
     return weights / weights.sum(axis=axis, keepdims=True)
 
 
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Turn logits into probabilities, without overflow. NaN stays."""
+    return 0.5 + 0.5 * np.tanh(0.5 * logits)
+
+
 def vertex(profiles: np.ndarray, peaks: np.ndarray) -> np.ndarray:
     """Fit a parabola to the logarithm of three cells about each peak and find its vertex.
 
@@ -50,7 +56,7 @@ def vertex(profiles: np.ndarray, peaks: np.ndarray) -> np.ndarray:
         return peaks.astype(np.float64)
     middle = np.clip(peaks, 1, length - 2)
     values = np.take_along_axis(profiles, middle[:, None] + np.array([-1, 0, 1]), axis=1)  # (N, 3)
-    before, centre, after = np.log(np.maximum(values.astype(np.float64), _EPSILON)).T
+    before, centre, after = np.log(np.maximum(values.astype(np.float64), EPSILON)).T
     curvature = before - 2 * centre + after
     curved = curvature < -1e-9
     offset = np.where(curved, 0.5 * (before - after) / np.where(curved, curvature, -1.0), 0.0)

@@ -40,7 +40,7 @@ def write_run(folder: Path, categories: tuple[str, ...]) -> Path:
         keypoints=keypoint_names(keypoints),
         limbs=limbs,
         size=64,
-        flip=False,
+        predict={},
         layouts={name: [half if at in CATEGORY_KEYPOINTS[name] else None for at in range(24)] for name in categories},
     )
     description = {"schema": schema.to_json(), "recipe": {"predict": {"batch_size": 4}}, "epoch": 1, "ne": None}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -318,6 +318,29 @@ def parse_recipe(
         RecipeError: one line for each mistake.
     """
     return parse_section(Recipe, content, source=source, overridden=overridden)
+
+
+def parse_changes(overrides: Iterable[str], *, sections: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Read `key=value` overrides of some sections alone, for a network that is trained already.
+
+    Args:
+        overrides: as for `read_recipe`.
+        sections: those that may change.
+    Returns:
+        for each of these sections the keys that were set, and their values.
+    Raises:
+        RecipeError: another section, an unknown key or a value out of range.
+    """
+    content: dict[str, Any] = {"name": "changes"}
+    overridden = {}
+    for override in overrides:
+        key = _apply_override(content, override)
+        if key[0] in Recipe.model_fields and key[0] not in sections:
+            may = " and ".join(f"{section}.*" for section in sections)
+            raise RecipeError(f"--set {override}: only {may} can change after training")
+        overridden[key] = override
+    changed = parse_recipe(content, overridden=overridden)
+    return {section: getattr(changed, section).model_dump(exclude_unset=True) for section in sections}
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def schema() -> Schema:
         keypoints=NAMES,
         limbs=((0, 1), (0, 2), (1, 3), (2, 3)),
         size=SIZE,
-        flip=False,
+        predict={},
         layouts={"skirt": layout},
     )
 

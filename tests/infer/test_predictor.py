@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from squares import draw_skirt, find_squares
@@ -51,12 +49,6 @@ def test_no_more_than_a_batch_at_a_time(schema):
 
     Predictor(run, schema, flip=True, batch_size=3).predict([draw_skirt((64, 64))[0]] * 4, ["skirt"] * 4)
     assert sizes == [(3, 3, 64, 64), (3, 3, 64, 64), (1, 3, 64, 64), (1, 3, 64, 64)]
-
-
-def test_flip_comes_from_the_schema_unless_it_is_given(schema):
-    with_flip = dataclasses.replace(schema, flip=True)
-    assert Predictor(find_squares, with_flip).flip
-    assert not Predictor(find_squares, with_flip, flip=False).flip
 
 
 def test_the_mirrored_crop_is_averaged_in(schema):

@@ -1,4 +1,4 @@
-"""Submissions: write one from predictions, merge per-category ones, and check somebody else's.
+"""Submissions: write one from predictions, merge per-category ones, average several, and check somebody else's.
 
 A submission is a FashionAI CSV with one row per test photo. The points of the photo's category are
 x_y_1 with integers, all others -1_-1_-1. The scorer ignores the visibility, so a point left out would
@@ -9,13 +9,14 @@ Source: FashionAI 2018 rules, layout of the official files, and the scripts of t
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from hemline.annotation import ABSENT, AnnotationTable, category_mask, compare_rows
+from hemline.annotation import ABSENT, VISIBLE, AnnotationTable, category_mask, compare_rows
 from hemline.errors import DataError, name_three, unknown_name
 from hemline.formats.fashionai import ABSENT_CELL, COLUMNS, parse_cell, read_annotations, read_rows, write_annotations
 from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS, KEYPOINTS
@@ -42,13 +43,8 @@ def write_submission(path: Path, prediction: AnnotationTable, *, test: Annotatio
     """
     if test is not None:
         prediction = prediction.in_order_of(test)
+    _check_complete(prediction)
     mask = category_mask(prediction.categories)
-    absent = np.argwhere(mask & (prediction.points[:, :, 2] == ABSENT))
-    if len(absent):
-        shown = name_three([f"{KEYPOINTS[index]} of {prediction.image_ids[row]}" for row, index in absent])
-        raise DataError(
-            f"{len(absent)} points that their category has are absent: {shown}; a submission needs a guess for each"
-        )
     points = np.where(mask[:, :, None], np.floor(prediction.points + 0.5).clip(min=0), ABSENT)
     points[mask, 2] = 1
     write_annotations(path, AnnotationTable(prediction.image_ids, prediction.categories, points))
@@ -94,6 +90,56 @@ def merge_submissions(files: Sequence[Path]) -> AnnotationTable:
         )
     points = np.array([answers[image_id][1] for image_id in categories])
     return AnnotationTable(tuple(categories), tuple(categories.values()), points)
+
+
+def average_submissions(files: Sequence[Path], *, weights: Sequence[float] = ()) -> AnnotationTable:
+    """Average what several files say about the same garments, point by point.
+
+    Args:
+        files: two or more FashionAI CSVs with all points of each category; their rows may be in any order.
+        weights: of the files, above 0; all alike by default.
+    Returns:
+        the garments in the order of the first file, not rounded; the points of each category are visible, the others
+        absent.
+    Raises:
+        DataError: the files do not answer for the same garments, a point of a category is absent in one of them, or
+            the weights are not one for each file.
+    """
+    weights = weights or [1.0] * len(files)
+    if len(files) < 2 or len(weights) != len(files):
+        raise DataError(
+            f"{len(files)} files and {len(weights)} weights: averaging needs two or more files, and one weight each"
+        )
+    first = read_annotations(files[0])
+    mask = category_mask(first.categories)
+    points = np.zeros_like(first.points)
+    for file, weight in zip(files, weights, strict=True):
+        try:
+            table = read_annotations(file).in_order_of(first)
+            _check_complete(table)
+        except DataError as error:
+            raise DataError(f"{file}, to be averaged with {files[0]}: {error}") from error
+        points += weight * table.points
+    points = np.where(mask[:, :, None], points / sum(weights), ABSENT)
+    points[mask, 2] = VISIBLE
+    return AnnotationTable(first.image_ids, first.categories, points)
+
+
+def parse_weights(text: str) -> list[float]:
+    """Read weights with commas between them, e.g. "1,3".
+
+    Raises:
+        DataError: one that is not a number above 0.
+    """
+    weights = []
+    for part in text.split(","):
+        try:
+            weights.append(float(part))
+        except ValueError:
+            weights.append(0.0)
+        if not 0 < weights[-1] < math.inf:
+            raise DataError(f"--weights {text}: expected numbers above 0 with commas between them, e.g. 1,3")
+    return weights
 
 
 def check_submission(path: Path, *, test: AnnotationTable | None = None) -> Problems:
@@ -178,6 +224,16 @@ def _check_cell(cell: str, *, of_category: bool) -> str | None:
     if max(x, y) > LARGEST_COORDINATE:
         return f"coordinate above {LARGEST_COORDINATE} (the true points of FashionAI lie in 0..{LARGEST_COORDINATE})"
     return None
+
+
+def _check_complete(table: AnnotationTable) -> None:
+    """Raise a DataError where a table leaves out a point that a category has."""
+    absent = np.argwhere(category_mask(table.categories) & (table.points[:, :, 2] == ABSENT))
+    if len(absent):
+        shown = name_three([f"{KEYPOINTS[index]} of {table.image_ids[row]}" for row, index in absent])
+        raise DataError(
+            f"{len(absent)} points that their category has are absent: {shown}; a submission needs a guess for each"
+        )
 
 
 def _categories_in_name(file: Path) -> list[str]:

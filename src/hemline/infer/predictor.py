@@ -1,124 +1,199 @@
-"""Photos in, Predictions out. numpy and geometry only: the network is a function from arrays to arrays."""
+"""One network: photos in, Predictions out. numpy and geometry only: the network is a function from arrays to arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from hemline.annotation import Prediction
-from hemline.errors import DataError
+from hemline.codecs.disc import DiscCodec
+from hemline.codecs.heatmap import HeatmapCodec
+from hemline.errors import RecipeError
 from hemline.garments import CATEGORY_KEYPOINTS, flip_permutation
-from hemline.geometry import apply_affine, crop_affine, invert_affine, photo_box, warp
+from hemline.geometry import apply_affine, invert_affine, photo_box, warp
+from hemline.infer.finder import Box, Finder, Size
 from hemline.infer.schema import Schema
+from hemline.infer.views import WHOLE, View, edge_weights, merge_maps, merge_points, view_affine
 
 Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 """A network: (B, 3, S, S) uint8 RGB crops to the raw outputs of its final stage."""
 
-Size = tuple[int, int]
+_MAP_CODECS = (HeatmapCodec, DiscCodec)
+"""The codecs whose activated output is one map of places per keypoint, which can be warped, and nothing else."""
 
 
-class Predictor:
-    """Find the keypoints of garments. Keeps nothing between calls and may be shared by threads if `run` may.
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """What one network needs of a photo: its views (V, S, S, 3), its size, and the box that they are of."""
+
+    pixels: np.ndarray
+    size_wh: Size
+    box: Box
+
+
+class Predictor(Finder):
+    """Find keypoints with one network. May be shared by threads if `run` may.
+
+    Each view at each rotation is one crop of the photo. What the network says of them becomes one answer in one of
+    two ways: their maps are brought into one grid, combined and decoded once; or each is decoded, and the points are
+    averaged on the photo.
 
     Args:
         run: the network.
         schema: what goes into it and what its outputs mean.
-        flip: average with the mirrored crop; None leaves it to the schema.
+        flip: average each crop with its mirror image.
+        views: places and zooms of the crops, as shares of the photo.
+        rotations: of each view, degrees, clockwise as seen on the image.
+        merge: "maps" or "coordinates". Points count as their score; one at the edge of a crop that shows only a part
+            of the photo does not count where another view has the point.
+        combine: "mean", or "max": of maps, cell by cell; of coordinates, the point with the highest score.
         batch_size: most crops per call of `run`.
+    Raises:
+        RecipeError: maps of several views are to be merged, but the codec's outputs are no maps of places.
     """
 
-    def __init__(self, run: Run, schema: Schema, *, flip: bool | None = None, batch_size: int = 16) -> None:
+    def __init__(
+        self,
+        run: Run,
+        schema: Schema,
+        *,
+        flip: bool = False,
+        views: Sequence[View] = (WHOLE,),
+        rotations: Sequence[float] = (0.0,),
+        merge: str = "maps",
+        combine: str = "mean",
+        batch_size: int = 16,
+    ) -> None:
         self.run = run
         self.schema = schema
-        self.flip = schema.flip if flip is None else flip
+        self.flip = flip
+        self.views = [(view, rotation) for view in views for rotation in rotations]
+        self.merge = merge
+        self.combine = combine
         self.batch_size = batch_size
-        self._codec = schema.build_codec()
+        self.size = schema.size
+        self.categories = tuple(name for name in schema.categories if name in schema.layouts)
+        self.codec = schema.build_codec()
         self._permutation = flip_permutation(schema.indices)
+        if merge == "maps" and len(self.views) > 1 and not isinstance(self.codec, _MAP_CODECS):
+            raise RecipeError(
+                f"{len(self.views)} views cannot be averaged as maps, since the codec '{schema.codec['name']}' makes "
+                "none; set predict.merge = 'coordinates'"
+            )
 
-    def predict(
-        self, images: Sequence[np.ndarray], categories: Sequence[str], *, image_ids: Sequence[str] | None = None
+    @property
+    def grid(self) -> tuple[View, float]:
+        """The view and rotation in whose grid the merged maps are: the whole photo's where there are several."""
+        return self.views[0] if len(self.views) == 1 else (WHOLE, 0.0)
+
+    def prepare(self, photo: np.ndarray, box: Box | None = None) -> Crops:
+        """Cut the views from a photo (H, W, 3); the whole view is cropped as training does without augmentation."""
+        size_wh = (photo.shape[1], photo.shape[0])
+        box = photo_box(size_wh) if box is None else box
+        pixels = np.stack([warp(photo, self._affine(box, *view), (self.size, self.size)) for view in self.views])
+        return Crops(pixels, size_wh, box)
+
+    def predict_prepared(
+        self, prepared: Sequence[Crops], categories: Sequence[str], *, image_ids: Sequence[str]
     ) -> list[Prediction]:
-        """Find the keypoints of one garment per photo.
+        if self.merge == "maps":
+            return self.locate(self.maps(prepared), prepared, categories, image_ids=image_ids)
+        points, scores, weights = [], [], []  # of each crop, mirrored ones apart
+        for at, view in enumerate(self.views):
+            affines = [self._affine(photo.box, *view) for photo in prepared]
+            for activated in self._activate(np.stack([photo.pixels[at] for photo in prepared])):
+                points_crop, found = self.codec.decode(activated)  # (B, K, 2), (B, K)
+                rows = list(zip(points_crop, prepared, affines, strict=True))
+                points.append([apply_affine(invert_affine(affine), row) for row, _, affine in rows])
+                weights.append([edge_weights(row, photo.box, affine, size=self.size) for row, photo, affine in rows])
+                scores.append(found)
+        merged = merge_points(np.array(points), np.array(scores), np.array(weights), combine=self.combine)
+        return self._fill_in(*merged, prepared, categories, image_ids=image_ids)
 
-        Args:
-            images: (H, W, 3) uint8 RGB photos; their sizes may differ.
-            categories: the category of each.
-            image_ids: the id of each; their positions by default.
+    def maps(self, prepared: Sequence[Crops]) -> dict[str, np.ndarray]:
+        """Run the network on all views and merge what it says in one grid, see `grid`.
+
         Returns:
-            one Prediction per photo, in order, inside the photo.
-        Raises:
-            DataError: a category that the network was not trained for.
+            what the codec's `activate` returns, (B, ...) each.
         """
-        for category in categories:
-            self.check_category(category)
-        image_ids = [str(at) for at in range(len(images))] if image_ids is None else image_ids
-        predictions = []
-        for start in range(0, len(images), self.batch_size):
-            batch = slice(start, start + self.batch_size)
-            crops = np.stack([self.crop(image) for image in images[batch]])
-            sizes_wh = [(image.shape[1], image.shape[0]) for image in images[batch]]
-            predictions += self.predict_crops(crops, sizes_wh, categories[batch], image_ids=image_ids[batch])
-        return predictions
+        merged = []
+        for at in range(len(self.views)):
+            plain, *mirrored = self._activate(np.stack([photo.pixels[at] for photo in prepared]))
+            for other in mirrored:
+                plain = {name: (values + other[name]) / 2 for name, values in plain.items()}
+            merged.append(plain)
+        if len(merged) == 1:
+            return merged[0]
+        by_photo = zip(*(activated["heatmaps"] for activated in merged), strict=True)
+        return {
+            "heatmaps": np.stack(
+                [
+                    merge_maps(
+                        views,
+                        [self._affine(photo.box, *view) for view in self.views],
+                        self._affine(photo.box, *self.grid),
+                        stride=self.schema.codec["stride"],
+                        combine=self.combine,
+                    )
+                    for views, photo in zip(by_photo, prepared, strict=True)
+                ]
+            )
+        }
 
-    def crop(self, image: np.ndarray) -> np.ndarray:
-        """Cut a photo (H, W, 3) to the network's input (S, S, 3), as training does without augmentation."""
-        size = self.schema.size
-        return warp(image, self._affine((image.shape[1], image.shape[0])), (size, size))
-
-    def predict_crops(
-        self, crops: np.ndarray, sizes_wh: Sequence[Size], categories: Sequence[str], *, image_ids: Sequence[str]
+    def locate(
+        self,
+        maps: dict[str, np.ndarray],
+        prepared: Sequence[Crops],
+        categories: Sequence[str],
+        *,
+        image_ids: Sequence[str],
     ) -> list[Prediction]:
-        """Find the keypoints of one batch that is cropped already.
-
-        Args:
-            crops: (B, S, S, 3) uint8 RGB, what `crop` returned.
-            sizes_wh: width and height of the photo that each was cut from.
-            categories: the category of each; checked by the caller.
-            image_ids: the id of each.
-        Returns:
-            B Predictions in photo coordinates. A point that the network does not see at all lies where the
-            category's mean layout has it, with score 0.
-        """
-        maps = self._activate(crops)
-        if self.flip:
-            mirrored = self._codec.unflip(self._activate(crops[:, :, ::-1]), self._permutation)
-            maps = {name: (values + mirrored[name]) / 2 for name, values in maps.items()}
-        points, scores = self._codec.decode(maps)  # (B, K, 2), (B, K)
-        found = (scores > 0) & np.isfinite(points).all(2)
-        indices = np.array(self.schema.indices)
-        predictions = []
-        for row, (size_wh, category, image_id) in enumerate(zip(sizes_wh, categories, image_ids, strict=True)):
-            prediction = self.guess(image_id, category, size_wh)
-            channels = np.flatnonzero(found[row] & np.isin(indices, CATEGORY_KEYPOINTS[category]))
-            on_photo = apply_affine(invert_affine(self._affine(size_wh)), points[row, channels])
-            prediction.keypoints[indices[channels]] = np.clip(on_photo, 0, size_wh)
-            prediction.scores[indices[channels]] = scores[row, channels]
-            predictions.append(prediction)
-        return predictions
+        """Decode what `maps` returned, and bring the points back to the photos."""
+        points_crop, scores = self.codec.decode(maps)  # (B, K, 2), (B, K)
+        points = [
+            apply_affine(invert_affine(self._affine(photo.box, *self.grid)), row)
+            for row, photo in zip(points_crop, prepared, strict=True)
+        ]
+        return self._fill_in(np.array(points), scores, prepared, categories, image_ids=image_ids)
 
     def guess(self, image_id: str, category: str, size_wh: Size) -> Prediction:
-        """Answer without a look at the photo: the category's mean layout with scores of 0.
-
-        Raises:
-            DataError: a category that the network was not trained for.
-        """
         self.check_category(category)
         shares = np.array([share or (np.nan, np.nan) for share in self.schema.layouts[category]])  # (24, 2)
         return Prediction(image_id, category, shares * size_wh, np.where(np.isnan(shares[:, 0]), np.nan, 0.0))
 
-    def check_category(self, category: str) -> None:
-        """Make sure that the network knows a category.
+    def _fill_in(
+        self,
+        points: np.ndarray,
+        scores: np.ndarray,
+        prepared: Sequence[Crops],
+        categories: Sequence[str],
+        *,
+        image_ids: Sequence[str],
+    ) -> list[Prediction]:
+        """Put the points (B, K, 2) that were found in the place of guesses."""
+        found = (scores > 0) & np.isfinite(points).all(2)
+        indices = np.array(self.schema.indices)
+        predictions = []
+        for row, (photo, category, image_id) in enumerate(zip(prepared, categories, image_ids, strict=True)):
+            prediction = self.guess(image_id, category, photo.size_wh)
+            channels = np.flatnonzero(found[row] & np.isin(indices, CATEGORY_KEYPOINTS[category]))
+            prediction.keypoints[indices[channels]] = np.clip(points[row, channels], 0, photo.size_wh)
+            prediction.scores[indices[channels]] = scores[row, channels]
+            predictions.append(prediction)
+        return predictions
 
-        Raises:
-            DataError: it does not; lists those that it knows.
-        """
-        if category not in self.schema.layouts:
-            raise DataError(f"this network was trained for {', '.join(self.schema.layouts)}, not for '{category}'")
+    def _activate(self, crops: np.ndarray) -> list[dict[str, np.ndarray]]:
+        """Run the network on crops (B, S, S, 3) and, where `flip` is set, on their mirror images, and undo that."""
+        activated = [self._run(crops)]
+        if self.flip:
+            activated.append(self.codec.unflip(self._run(crops[:, :, ::-1]), self._permutation))
+        return activated
 
-    def _activate(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, crops: np.ndarray) -> dict[str, np.ndarray]:
         batch = np.ascontiguousarray(crops).transpose(0, 3, 1, 2)  # (B, S, S, 3) -> (B, 3, S, S)
-        return self._codec.activate(self.run(batch))
+        return self.codec.activate(self.run(batch))
 
-    def _affine(self, size_wh: Size) -> np.ndarray:
-        return crop_affine(photo_box(size_wh), (self.schema.size, self.schema.size))
+    def _affine(self, box: Box, view: View, rotation: float) -> np.ndarray:
+        return view_affine(box, view, rotation, size=self.size)

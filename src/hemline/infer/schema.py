@@ -13,7 +13,7 @@ from hemline.codecs import Codec, build_codec
 from hemline.errors import WeightsError
 from hemline.garments import INDEX, KEYPOINTS, NUM_KEYPOINTS, keypoints_of, limbs_of
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Schema:
         keypoints: names of the network's K keypoints in channel order.
         limbs: pairs of positions among the K.
         size: side of the square crop, pixels.
-        flip: whether to average with the mirrored crop by default.
+        predict: how to ask the network unless told otherwise, keyword arguments of `build.build_predictor`.
         layouts: for each category the mean place of all 24 points, (24, 2) as shares of the photo's width and
             height, null where the category has no such point: what to answer when a photo cannot be read.
         format: version of this structure.
@@ -39,7 +39,7 @@ class Schema:
     keypoints: tuple[str, ...]
     limbs: tuple[tuple[int, int], ...]
     size: int
-    flip: bool
+    predict: dict[str, Any]
     layouts: dict[str, list[list[float] | None]]
     format: int = FORMAT
 
@@ -61,9 +61,13 @@ class Schema:
             source: where it came from, for the error message.
         Raises:
             WeightsError: written by a newer hemline, or not a schema.
+        Edge cases: format 1 knew no test-time option but the flip.
         """
         if content.get("format", FORMAT) > FORMAT:
             raise WeightsError(f"{source}: written by a newer hemline (format {content['format']}); upgrade hemline")
+        if "flip" in content:  # format 1
+            rest = {key: value for key, value in content.items() if key != "flip"}
+            content = {**rest, "predict": {"flip": content["flip"]}, "format": FORMAT}
         try:
             schema = cls(**content)
             return dataclasses.replace(

@@ -19,7 +19,8 @@ def open_score_writer(path: Path) -> Iterator[Callable[[Prediction], None]]:
     """Write scores row by row; the file appears under its name when the block ends without an error.
 
     The columns are those of a FashionAI CSV; a cell is a score from 0 to 1, empty outside the category, and 0
-    for a point that was filled in without a look at the photo.
+    for a point that was filled in without a look at the photo. A point that was repaired keeps the low score of
+    the place where it was.
     """
     with open_atomic(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")

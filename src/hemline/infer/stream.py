@@ -1,4 +1,4 @@
-"""Any number of photos through a Predictor: reading ahead in threads, answering in order, in bounded memory."""
+"""Any number of photos through a Finder: reading ahead in threads, answering in order, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from hemline.annotation import AnnotationTable, Prediction
 from hemline.errors import ImageError
 from hemline.images import image_size, read_image
-from hemline.infer.predictor import Predictor, Size
+from hemline.infer.finder import Finder, Prepared, Size
 
 ASSUMED_SIZE: Size = (512, 512)
 """Width and height of a photo whose header cannot be read; FashionAI's own."""
@@ -54,48 +54,47 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cropped:
-    """A photo that was read: its width and height, and the network's input (S, S, 3)."""
+class _Read:
+    """A photo that was read, and what the Finder keeps of it."""
 
     source: Source
-    size_wh: Size
-    crop: np.ndarray
+    prepared: Prepared
 
 
-def predict_stream(predictor: Predictor, sources: Iterable[Source], *, workers: int = _WORKERS) -> Iterator[Outcome]:
+def predict_stream(finder: Finder, sources: Iterable[Source], *, workers: int = _WORKERS) -> Iterator[Outcome]:
     """Predict photos one after the other; at most a few batches of them are in memory.
 
     Args:
-        predictor: asked one batch at a time.
+        finder: asked one batch at a time.
         sources: read lazily, a little ahead of the answers.
         workers: threads that read, decode and crop while the network runs.
     Yields:
-        one Outcome per source, in order. A photo that cannot be read is answered with `Predictor.guess`, for
+        one Outcome per source, in order. A photo that cannot be read is answered with `Finder.guess`, for
         the size in its header or, where that is unreadable too, ASSUMED_SIZE.
     Raises:
         DataError: a category that the network was not trained for.
     """
     with ThreadPoolExecutor(workers) as pool:
         sources = iter(sources)
-        reading: deque[Future[_Cropped | Outcome]] = deque()
+        reading: deque[Future[_Read | Outcome]] = deque()
         try:
             while True:
-                ahead = 2 * predictor.batch_size + workers - len(reading)
-                reading.extend(pool.submit(_load, predictor, source) for source in islice(sources, ahead))
+                ahead = 2 * finder.batch_size + workers - len(reading)
+                reading.extend(pool.submit(_load, finder, source) for source in islice(sources, ahead))
                 if not reading:
                     return
-                count = min(predictor.batch_size, len(reading))
-                yield from _predict_batch(predictor, [reading.popleft().result() for _ in range(count)])
+                count = min(finder.batch_size, len(reading))
+                yield from _predict_batch(finder, [reading.popleft().result() for _ in range(count)])
         finally:
             for future in reading:
                 future.cancel()
 
 
-def predict_table(predictor: Predictor, table: AnnotationTable) -> AnnotationTable:
+def predict_table(finder: Finder, table: AnnotationTable) -> AnnotationTable:
     """Predict the photos of a table.
 
     Args:
-        predictor: knows the categories of the table.
+        finder: knows the categories of the table.
         table: with paths.
     Returns:
         the same rows with the predicted points: visible within the category, absent outside.
@@ -107,24 +106,24 @@ def predict_table(predictor: Predictor, table: AnnotationTable) -> AnnotationTab
         Source(image_id, category, path)
         for image_id, category, path in zip(table.image_ids, table.categories, table.paths, strict=True)
     )
-    for row, outcome in enumerate(predict_stream(predictor, sources)):
+    for row, outcome in enumerate(predict_stream(finder, sources)):
         if outcome.error:
             raise outcome.error
         points[row] = outcome.prediction.points
     return AnnotationTable(table.image_ids, table.categories, points, table.paths)
 
 
-def _load(predictor: Predictor, source: Source) -> _Cropped | Outcome:
-    """Read and crop one photo, so that nothing of its full size is kept; or guess, where it cannot be read."""
-    predictor.check_category(source.category)
+def _load(finder: Finder, source: Source) -> _Read | Outcome:
+    """Read and prepare one photo, so that its pixels need not be kept; or guess, where it cannot be read."""
+    finder.check_category(source.category)
     try:
         photo = read_image(source.path)
     except ImageError as error:
         size_wh, origin = _size_of_unreadable(source.path)
-        prediction = predictor.guess(source.image_id, source.category, size_wh)
+        prediction = finder.guess(source.image_id, source.category, size_wh)
         guess = f"guessed the mean {source.category} on {size_wh[0]} x {size_wh[1]} pixels ({origin})"
         return Outcome(source, prediction, ImageError(f"{error}; {guess}"))
-    return _Cropped(source, (photo.shape[1], photo.shape[0]), predictor.crop(photo))
+    return _Read(source, finder.prepare(photo))
 
 
 def _size_of_unreadable(path: Path) -> tuple[Size, str]:
@@ -134,15 +133,14 @@ def _size_of_unreadable(path: Path) -> tuple[Size, str]:
         return ASSUMED_SIZE, "assumed"
 
 
-def _predict_batch(predictor: Predictor, batch: list[_Cropped | Outcome]) -> Iterator[Outcome]:
-    cropped = [photo for photo in batch if isinstance(photo, _Cropped)]
+def _predict_batch(finder: Finder, batch: list[_Read | Outcome]) -> Iterator[Outcome]:
+    read = [photo for photo in batch if isinstance(photo, _Read)]
     predictions: list[Prediction] = []
-    if cropped:
-        predictions = predictor.predict_crops(
-            np.stack([photo.crop for photo in cropped]),
-            [photo.size_wh for photo in cropped],
-            [photo.source.category for photo in cropped],
-            image_ids=[photo.source.image_id for photo in cropped],
+    if read:
+        predictions = finder.predict_prepared(
+            [photo.prepared for photo in read],
+            [photo.source.category for photo in read],
+            image_ids=[photo.source.image_id for photo in read],
         )
     answers = iter(predictions)
     for photo in batch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from hemline.errors import HemlineError, WeightsError
-from hemline.infer.predictor import Predictor, Run
+from hemline.infer.build import build_predictor
+from hemline.infer.finder import Finder
+from hemline.infer.predictor import Run
 from hemline.infer.schema import Schema
 from hemline.learn.checkpoint import BEST, LAST, load_strictly, read_weights
 from hemline.models import build_model
@@ -21,19 +23,50 @@ Autocast = Callable[[], contextlib.AbstractContextManager[Any]]
 
 
 def load_predictor(
-    path: Path, *, device: str = "auto", flip: bool | None = None, batch_size: int | None = None
-) -> Predictor:
-    """Load a trained network for prediction.
+    path: Path,
+    *,
+    device: str = "auto",
+    flip: bool | None = None,
+    batch_size: int | None = None,
+    others: Sequence[tuple[Path, float]] = (),
+    refiner: Path | None = None,
+    predict: Mapping[str, Any] | None = None,
+    decode: Mapping[str, Any] | None = None,
+) -> Finder:
+    """Load a trained network, or several that answer together, for prediction.
 
     Args:
         path: a run folder, of which the best weights are taken, else the last; or a weights file.
         device: "auto" for a GPU where there is one, or PyTorch's name of a device.
         flip: average with the mirrored crop; None does as the recipe says.
         batch_size: photos per step of the network; None does as the recipe says.
+        others: further networks of an ensemble, and their weights where the first has 1.
+        refiner: a network for the second pass.
+        predict: keys of the recipe's [predict] to change, see `build_predictor`.
+        decode: keys of the recipe's [decode] to change.
+    Returns:
+        a Predictor, unless options call for more.
     Raises:
         WeightsError: no such folder or file, no weights in it, a training state, or weights that do not fit.
-        HemlineError: a device that cannot be used.
+        RecipeError: options that do not go together, or of which a codec makes no use.
+        HemlineError: a device that cannot be used, or networks without a category in common.
     """
+    place = choose_device(device)
+    run, schema, recipe = _load_network(path, place)
+    options = {"batch_size": recipe["predict"]["batch_size"], **(predict or {})}
+    options |= {key: value for key, value in (("flip", flip), ("batch_size", batch_size)) if value is not None}
+    return build_predictor(
+        run,
+        schema,
+        others=[(*_load_network(other, place)[:2], weight) for other, weight in others],
+        refiner=_load_network(refiner, place)[:2] if refiner else None,
+        decode=decode,
+        **options,
+    )
+
+
+def _load_network(path: Path, device: torch.device) -> tuple[Run, Schema, dict[str, Any]]:
+    """Load one network: what runs it, its schema, and the recipe that it was trained with."""
     weights = find_weights(path)
     tensors, description = read_weights(weights)
     if "schema" not in description:
@@ -41,10 +74,7 @@ def load_predictor(
     schema = Schema.from_json(description["schema"], source=str(weights))
     model = build_model(**schema.model)
     load_strictly(model, tensors, source=str(weights))
-    if batch_size is None:
-        batch_size = description["recipe"]["predict"]["batch_size"]
-    run = torch_runner(model, device=choose_device(device))
-    return Predictor(run, schema, flip=flip, batch_size=batch_size)
+    return torch_runner(model, device=device), schema, description["recipe"]
 
 
 def torch_runner(model: nn.Module, *, device: torch.device, autocast: Autocast = contextlib.nullcontext) -> Run:

@@ -16,8 +16,8 @@ import numpy as np
 from hemline.annotation import AnnotationTable
 from hemline.errors import RecipeError
 from hemline.files import write_atomic
-from hemline.infer.ensemble import Ensemble
-from hemline.infer.stream import Asked, predict_table
+from hemline.infer.finder import Finder
+from hemline.infer.stream import predict_table
 from hemline.infer.torch_backend import load_predictor
 from hemline.learn.fit import fit
 from hemline.metrics import bootstrap_interval, mean_error, point_errors
@@ -118,10 +118,11 @@ def _measure(
 
     recipe = recipes[switch.name, seed]
     if switch.ensemble:
-        predictor: Asked = Ensemble([load_predictor(network(name)) for name in switch.ensemble])
+        first, *others = (network(name) for name in switch.ensemble)
+        predictor = load_predictor(first, others=[(other, 1.0) for other in others])
     else:
-        asked = {"predict": recipe.predict.model_dump(), "decode": recipe.decode.model_dump()}
-        predictor = load_predictor(network(switch.name if switch.trains else BASE), **asked)
+        run = network(switch.name if switch.trains else BASE)
+        predictor = load_predictor(run, predict=recipe.predict.model_dump(), decode=recipe.decode.model_dump())
     rows = validation.of_categories(recipe.categories)
     predicted = predict_table(predictor, rows)
     return Measured(
@@ -137,7 +138,7 @@ def _run_folder(out: Path, name: str, seed: int) -> Path:
     return out / RUNS / f"{Switch(name=name).file_name}-{seed}"
 
 
-def _relative_speed(predictor: Asked, base: Asked, rows: AnnotationTable) -> float:
+def _relative_speed(predictor: Finder, base: Finder, rows: AnnotationTable) -> float:
     """Predict a few photos with both in turn, and compare the median times."""
     few = rows.select(range(len(rows))[:_TIMED_PHOTOS])
     times: dict[int, list[float]] = {0: [], 1: []}

@@ -9,6 +9,7 @@ import numpy as np
 from lightning.fabric import Fabric
 
 from hemline.annotation import AnnotationTable
+from hemline.codecs import DECODE_OPTIONS, decode_options
 from hemline.errors import RecipeError
 from hemline.images import image_size
 from hemline.infer.schema import Schema, channels_of, keypoint_names, mean_layouts
@@ -52,7 +53,9 @@ def build_network(
         data: whose mean layouts go into the schema.
         backbone_weights: instead of the recipe's.
     """
-    _check_options("codec", recipe.codec.options, reserved=("name", "size_wh", "stride", "keypoints"))
+    reserved = ("name", "size_wh", "stride", "keypoints", *DECODE_OPTIONS)
+    _check_options("codec", recipe.codec.options, reserved=reserved)
+    decode = decode_options(recipe.codec.name, **recipe.decode.model_dump())
     keypoints, limbs = channels_of(recipe.categories)
     arguments = model_arguments(recipe)
     network = build_model(**arguments, backbone_weights=backbone_weights or recipe.model.backbone_weights)
@@ -67,11 +70,12 @@ def build_network(
             "keypoints": keypoints,
             "limbs": limbs,
             **recipe.codec.options,
+            **decode,
         },
         keypoints=keypoint_names(keypoints),
         limbs=limbs,
         size=recipe.input.size,
-        flip=recipe.predict.flip,
+        predict=recipe.predict.model_dump(exclude={"batch_size"}),
         layouts=mean_layouts(data, sizes_wh),
     )
     return network, schema

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from hemline.annotation import ABSENT, AnnotationTable
 from hemline.errors import DataError, RecipeError, TrainingError
-from hemline.infer.predictor import Predictor
+from hemline.infer.build import build_predictor
 from hemline.infer.stream import predict_table
 from hemline.infer.torch_backend import torch_runner
 from hemline.learn.averaging import build_average, refresh_norm
@@ -158,7 +158,7 @@ class _Run:
         self.trained = Trained(self.network, self.averaged, self.optimizer, scheduler, hardness)
         self.loader = build_loader(build_dataset(recipe, data, self.schema), self.batches, workers=options.workers)
         runner = torch_runner(self.averaged.module, device=fabric.device, autocast=fabric.autocast)
-        self.predictor = Predictor(runner, self.schema, batch_size=recipe.predict.batch_size)
+        self.predictor = build_predictor(runner, self.schema, batch_size=recipe.predict.batch_size)
 
         if resume:
             self.place, scaler = read_state(out, self.trained, now=self.place)

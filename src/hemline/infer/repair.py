@@ -1,0 +1,65 @@
+"""Points that a network is not sure of, put where the others say.
+
+Source: tabsun's FashionAI system, for the waistline and the hem of dresses. Differs: all points, by their scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hemline.annotation import Prediction
+from hemline.geometry import apply_affine, fit_similarity
+from hemline.infer.finder import Box, Finder, Prepared, Size
+
+
+class Repaired(Finder):
+    """Repair the answers of another Finder, see `repair`.
+
+    Args:
+        finder: answers first.
+        below: repair points whose score is lower.
+    """
+
+    def __init__(self, finder: Finder, *, below: float) -> None:
+        self.finder = finder
+        self.below = below
+        self.categories, self.size, self.batch_size = finder.categories, finder.size, finder.batch_size
+
+    def prepare(self, photo: np.ndarray, box: Box | None = None) -> tuple[Prepared, Size]:
+        return self.finder.prepare(photo, box), (photo.shape[1], photo.shape[0])
+
+    def predict_prepared(
+        self, prepared: Sequence[tuple[Prepared, Size]], categories: Sequence[str], *, image_ids: Sequence[str]
+    ) -> list[Prediction]:
+        answers = self.finder.predict_prepared([inner for inner, _ in prepared], categories, image_ids=image_ids)
+        for answer, (_, size_wh) in zip(answers, prepared, strict=True):
+            layout = self.guess(answer.image_id, answer.category, size_wh).keypoints
+            repair(answer, layout, size_wh, below=self.below)
+        return answers
+
+    def guess(self, image_id: str, category: str, size_wh: Size) -> Prediction:
+        return self.finder.guess(image_id, category, size_wh)
+
+
+def repair(prediction: Prediction, layout: np.ndarray, size_wh: Size, *, below: float) -> None:
+    """Replace, in place, points with a low score by the mean shape, fitted to the other points.
+
+    The fit is the similarity with the least squares. A repaired point keeps its score: the network has not seen
+    it where it is now.
+
+    Args:
+        prediction: of one photo.
+        layout: (24, 2) the category's mean shape in pixels of this photo; NaN outside the category.
+        size_wh: of the photo; repaired points are moved into it.
+        below: repair points whose score is lower.
+    Edge cases: with fewer than two points to fit to, the others lie as in `layout`, with score 0.
+    """
+    weak, sure = prediction.scores < below, prediction.scores >= below  # neither outside the category
+    if sure.sum() >= 2:
+        matrix = fit_similarity(layout[sure], prediction.keypoints[sure])
+        prediction.keypoints[weak] = np.clip(apply_affine(matrix, layout[weak]), 0, size_wh)
+    else:
+        prediction.keypoints[weak] = layout[weak]
+        prediction.scores[weak] = 0

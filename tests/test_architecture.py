@@ -32,6 +32,7 @@ FLOORS = {
     "hemline.infer": 5,
     "hemline.report": 6,
     **dict.fromkeys(("hemline.learn.build", "hemline.learn.fit", "hemline.learn.soup", "hemline.learn.ablation"), 7),
+    "hemline.learn.preview": 7,
     **dict.fromkeys(("hemline.serve", "hemline.export"), 7),
     "hemline.cli": 8,
 }

@@ -13,7 +13,10 @@ import hemline as package
 from hemline.cli import app
 from hemline.garments import CATEGORIES
 
-VERBS = ("train", "predict", "evaluate", "submit", "draw", "models", "recipes", "synth")
+VERBS = (
+    *("train", "augment-preview", "predict", "evaluate", "submit", "draw"),
+    *("ablate", "soup", "models", "recipes", "synth"),
+)
 SUBMIT_VERBS = ("submit write", "submit merge", "submit check")
 RECIPES = sorted((Path(__file__).resolve().parent.parent / "recipes").glob("*.toml"))
 

@@ -405,6 +405,12 @@ def test_unknown_suffix_is_not_written(rgb: np.ndarray, tmp_path: Path, name: st
     assert not list(tmp_path.iterdir())
 
 
+def test_too_long_a_side_for_a_format_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"long\.webp: a picture of 20000 x 2 pixels cannot be a '\.webp'; write a"):
+        write_image(tmp_path / "long.webp", np.zeros((2, 20000, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
+
+
 def test_find_images(tmp_path: Path) -> None:
     for name in ("b/2.JPG", "b/1.png", "a.webp", "b/notes.txt", "c/deep/3.tiff"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -89,6 +89,40 @@ def train(
     typer.echo(f"Weights: {weights}")
 
 
+@app.command("augment-preview")
+def augment_preview(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one (hemline recipes).")],
+    data: Annotated[
+        list[str], typer.Option(metavar="ROOT[:FILE.csv]", help="Labelled photos, all or a file's. May be repeated.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="SHEET.jpg", dir_okay=False, help="The picture to write.")],
+    rows: Annotated[int, typer.Option(min=1, max=20, help="Garments, one per row, evenly spread over the data.")] = 5,
+    count: Annotated[int, typer.Option(min=1, max=20, help="Crops of each: those of the first so many epochs.")] = 5,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe: augment.half=0.5."),
+    ] = None,
+) -> None:
+    """Draw what training sees: garments with their points, plain and as the recipe augments them.
+
+    Occluded points are hollow, those that left the crop are not drawn.
+    """
+    require_extra("train")
+    from hemline.formats.roots import read_roots
+    from hemline.images import write_image
+    from hemline.learn.preview import cut_preview
+    from hemline.recipe import read_recipe, recipe_path
+    from hemline.report.contact_sheet import draw_contact_sheet
+
+    chosen = read_recipe(recipe_path(recipe), overrides=set_ or ())
+    table, notes = read_roots(data)
+    for note in notes:
+        typer.echo(note)
+    tiles = cut_preview(chosen, table, garments=rows, epochs=count)
+    write_image(out, draw_contact_sheet(tiles))
+    typer.echo(f"{len(tiles)} garments in {out}")
+
+
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="A run folder of `hemline train`, or a weights file.")],

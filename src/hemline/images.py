@@ -94,7 +94,10 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
     """Write (H, W, 3) uint8 RGB as the format that the suffix names, whole or not at all."""
     if path.suffix.lower() not in SUFFIXES:
         raise ImageError(f"{path}: cannot be written as '{path.suffix}'; known are {', '.join(sorted(SUFFIXES))}")
-    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    encodes, encoded = cv2.imencode(path.suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    if not encodes:
+        height, width = pixels.shape[:2]
+        raise ImageError(f"{path}: a picture of {width} x {height} pixels cannot be a '{path.suffix}'; write a .png")
     write_atomic(path, encoded.tobytes())
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hemline.annotation import AnnotationTable
+from hemline.annotation import ABSENT, OCCLUDED, VISIBLE, AnnotationTable
 from hemline.codecs import build_codec
 from hemline.errors import ImageError
 from hemline.images import write_image
@@ -45,8 +45,18 @@ def build(table: AnnotationTable, augmenter: Augmenter | None = None, **options)
     return PhotoDataset(table, codec=codec, keypoints=SKIRT, size=128, augmenter=augmenter, **options)
 
 
-def test_targets_lie_on_the_discs_whatever_the_augmentation(skirts):
-    augmenter = Augmenter(flip=0.5, rotation=30, scale=(0.7, 1.2), shift=0.1)
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"rotation": 30, "scale": (0.7, 1.2), "shift": 0.1},
+        {"aspect": 1.4, "rotation": 30},
+        {"crop": 1.0, "crop_margin": 0.1},
+        {"crop": 0.5, "half": 0.5, "crop_margin": 0.1, "aspect": 1.2, "rotation": 20},
+        {"blur": 1.0, "noise": 1.0},
+    ],
+)
+def test_targets_lie_on_the_discs_whatever_the_augmentation(skirts, switches):
+    augmenter = Augmenter(flip=0.5, **switches)
     dataset = build(skirts, augmenter)
     distances, mirrored = [], set()
     for epoch, row in itertools.product(range(10), range(4)):
@@ -56,7 +66,7 @@ def test_targets_lie_on_the_discs_whatever_the_augmentation(skirts):
             if not sample["weight"][channel]:
                 continue
             close = np.abs(sample["image"].astype(int) - COLORS[index]).sum(2) < 60
-            if index == 18:
+            if sample["weight"][:2].all():
                 mirrored.add(bool(points[0, 1, 0] < points[0, 0, 0]))
             rows, columns = np.nonzero(close)
             if len(rows) < 20:
@@ -91,14 +101,104 @@ def test_weights_follow_visibility_and_the_frame(skirts):
     assert [bool(m.any()) for m in sample["target"]["heatmaps"]] == [True, False, True, False]
 
 
+def test_crop_keeps_all_points_and_half_loses_some(skirts):
+    cropped, halved = (build(skirts, Augmenter(crop_margin=0.05, **switch)) for switch in ({"crop": 1}, {"half": 1}))
+    plain, counts = build(skirts)[0, 0]["image"], set()
+    for epoch in range(20):
+        crop = cropped.cut((epoch, 0))
+        assert (crop.visibility != ABSENT).all()
+        assert (crop.image != plain).any()
+        pixel = np.sqrt(np.linalg.det(crop.matrix[:, :2]))
+        assert np.minimum(crop.points, 128 - crop.points).min() >= 0.05 * 200 * pixel - 1e-6
+        half = halved.cut((epoch, 0))
+        counts.add(int((half.visibility != ABSENT).sum()))
+        outside = ((half.points < 0) | (half.points > 128)).any(1)
+        assert ((half.visibility == ABSENT) == outside).all()
+    assert 2 in counts
+    assert min(counts) >= 2
+
+
+@pytest.fixture
+def skirt_and_wall(skirts: AnnotationTable) -> AnnotationTable:
+    """The first skirt, and a photo of nothing but one colour."""
+    write_image(skirts.paths[1], np.full((90, 150, 3), (90, 60, 120), np.uint8))
+    return skirts.select([0, 1])
+
+
+def test_points_under_a_pasted_piece_are_occluded(skirt_and_wall):
+    dataset = build(skirt_and_wall, Augmenter(paste=1.0), occluded_weight=0.5)
+    hidden = 0
+    for epoch in range(40):
+        sample = dataset[epoch, 0]
+        for channel, index in enumerate(SKIRT):
+            x, y = (np.array(POINTS[index]) * 0.64).astype(int)
+            is_seen = np.abs(sample["image"][y, x].astype(int) - COLORS[index]).sum() < 190  # of 300 and more
+            assert sample["weight"][channel] == (1.0 if is_seen and index != 17 else 0.5)
+            hidden += not is_seen
+        assert (sample["target"]["heatmaps"].max((1, 2)) > 0.5).all()  # still a target
+    assert 10 < hidden < 80
+
+
+def test_points_under_an_erased_rectangle_are_occluded(skirts):
+    dataset = build(skirts, Augmenter(erase=1.0))
+    hidden = 0
+    for epoch in range(40):
+        crop = dataset.cut((epoch, 0))
+        for channel, index in enumerate(SKIRT):
+            x, y = crop.points[channel].astype(int)
+            is_seen = np.abs(crop.image[y, x].astype(int) - COLORS[index]).sum() < 30
+            assert crop.visibility[channel] == (VISIBLE if is_seen and index != 17 else OCCLUDED)
+            hidden += not is_seen
+    assert hidden > 10
+
+
+def test_an_absent_point_stays_absent_under_a_pasted_piece(skirt_and_wall):
+    skirt_and_wall.points[:] = -1
+    switches = dict.fromkeys(("flip", "crop", "half", "blur", "noise", "paste", "erase"), 0.5)
+    dataset = build(skirt_and_wall, Augmenter(**switches, aspect=1.3, rotation=20, crop_margin=0.05))
+    for epoch in range(20):
+        sample = dataset[epoch, 0]
+        assert not sample["weight"].any()
+        assert not sample["target"]["heatmaps"].any()
+
+
+def test_the_piece_is_of_another_photo_and_an_unreadable_one_reaches_the_loop_by_name(skirt_and_wall):
+    augmenter = Augmenter(paste=1.0)
+    assert (build(skirt_and_wall, augmenter)[0, 0]["image"] == (90, 60, 120)).all(2).any()
+    alone = build(skirt_and_wall.select([0]), augmenter)[0, 0]["image"]  # its own photo, since there is no other
+    assert (alone != build(skirt_and_wall)[0, 0]["image"]).any()
+    skirt_and_wall.paths[1].write_bytes(b"no photo")
+    error = build(skirt_and_wall, augmenter)[0, 0]
+    assert isinstance(error, ImageError)
+    assert str(skirt_and_wall.paths[1]) in str(error)
+    assert isinstance(build(skirt_and_wall)[0, 0], dict)
+
+
+def test_every_other_photo_is_pasted(skirts):
+    for row, color in enumerate([(10, 0, 0), (20, 0, 0), (30, 0, 0), (40, 0, 0)]):
+        write_image(skirts.paths[row], np.full((64, 64, 3), color, np.uint8))
+    dataset = build(skirts, Augmenter(paste=1.0))
+    seen = {level for epoch in range(40) for level in np.unique(dataset.cut((epoch, 1)).image[:, :, 0])}
+    assert {10, 20, 30, 40} <= seen
+
+
 def test_sample_depends_on_seed_epoch_and_photo_only(skirts):
-    augmenter = Augmenter(rotation=30, hue=0.1, erase=0.5)
+    augmenter = Augmenter(rotation=30, hue=0.1, erase=0.5, aspect=1.2, crop=0.3, half=0.3, blur=0.5, noise=1.0)
     image = build(skirts, augmenter)[3, 2]["image"]
     other = build(skirts.select([2, 0]), augmenter)
     other[0, 1]
     assert (other[3, 0]["image"] == image).all()
     assert (build(skirts, augmenter)[4, 2]["image"] != image).any()
     assert (build(skirts, augmenter, seed=1)[3, 2]["image"] != image).any()
+
+
+def test_a_pasted_sample_depends_on_nothing_drawn_before(skirts):
+    augmenter = Augmenter(paste=1.0, noise=1.0)
+    expected = build(skirts, augmenter)[3, 2]["image"]
+    other = build(skirts, augmenter)
+    other[0, 1]
+    cv2.setRNGSeed(5)
+    assert (other[3, 2]["image"] == expected).all()
 
 
 @pytest.mark.parametrize("workers", [0, 2])

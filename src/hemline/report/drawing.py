@@ -93,9 +93,26 @@ def draw_comparison(image: np.ndarray, prediction: Annotation, truth: Annotation
         ("truth", draw_annotation(image, truth)),
         ("prediction" if np.isnan(error) else f"prediction   NE {error:.1f} %", draw_annotation(image, prediction)),
     )
-    left, right = (_caption(panel, text) for text, panel in panels)
+    left, right = (draw_caption(panel, text) for text, panel in panels)
     gap = np.full((left.shape[0], _pixels(image, 6), 3), 255, np.uint8)
     return np.hstack([left, gap, right])
+
+
+def draw_caption(picture: np.ndarray, text: str) -> np.ndarray:
+    """Put a line of text above a picture.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        text: is cut off where the picture ends.
+    Returns:
+        (H + caption, W, 3) uint8 RGB.
+    """
+    height = _pixels(picture, 26)
+    strip = np.full((height, picture.shape[1], 3), 255, np.uint8)
+    scale = _scaled(picture, 0.55)
+    origin = (_pixels(picture, 8), round(height * 0.7))
+    cv2.putText(strip, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, _DARK, _pixels(picture, 1), cv2.LINE_AA)
+    return np.vstack([strip, picture])
 
 
 def draw_table(
@@ -197,16 +214,6 @@ def _place(point: np.ndarray) -> tuple[int, int]:
     """Turn continuous (x, y) into OpenCV's fixed-point pixel centres."""
     x, y = np.round((point - 0.5).clip(-_FAR, _FAR) * 2**_SHIFT).astype(int).tolist()
     return x, y
-
-
-def _caption(picture: np.ndarray, text: str) -> np.ndarray:
-    """Put a line of text above a picture."""
-    height = _pixels(picture, 26)
-    strip = np.full((height, picture.shape[1], 3), 255, np.uint8)
-    scale = _scaled(picture, 0.55)
-    origin = (_pixels(picture, 8), round(height * 0.7))
-    cv2.putText(strip, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, _DARK, _pixels(picture, 1), cv2.LINE_AA)
-    return np.vstack([strip, picture])
 
 
 def _scaled(picture: np.ndarray, size: float) -> float:

@@ -174,3 +174,34 @@ def test_maps_too_small_for_a_parabola_give_cell_centres(size_wh: tuple[int, int
     codec = HeatmapCodec(size_wh=size_wh, stride=4)
     keypoints, _ = decode_target(codec, np.array([[1.0, 1.0]]))
     assert keypoints[0].tolist() == [2, 2]
+
+
+@EACH
+def test_stages_before_the_final_one_have_targets_of_their_own_width(kind: type[HeatmapCodec]) -> None:
+    points = np.array([[31.3, 20.7], [10.0, 6.0], [-1.0, -1.0]])
+    visibility = np.array([1, 0, -1])
+    target = kind(size_wh=SIZE_WH, stride=4, sigma=1, stage_sigmas=[2.4, 1.37]).encode(points, visibility)
+    assert list(target) == ["heatmaps", "heatmaps.0", "heatmaps.1"]
+    for name, sigma in (("heatmaps", 1), ("heatmaps.0", 2.4), ("heatmaps.1", 1.37)):
+        alone = kind(size_wh=SIZE_WH, stride=4, sigma=sigma).encode(points, visibility)
+        assert list(alone) == ["heatmaps"]
+        assert np.array_equal(target[name], alone["heatmaps"])
+
+
+@EACH
+def test_the_stages_targets_do_not_matter_for_decoding(kind: type[HeatmapCodec]) -> None:
+    codec = kind(size_wh=SIZE_WH, stride=4, stage_sigmas=[4.0])
+    points = np.array([[31.3, 20.7]])
+    output = {name: RAW[kind](maps)[None] for name, maps in codec.encode(points, np.ones(1)).items()}
+    activated = codec.activate(output)
+    assert list(activated) == list(codec.unflip(activated, (0,))) == ["heatmaps"]
+    assert codec.decode(activated)[0][0] == pytest.approx(points, abs=0.01)
+
+
+def test_sigmoid_outputs_are_probabilities() -> None:
+    codec = SigmoidCodec(size_wh=(5, 1), stride=1)
+    logits = np.array([0.0, np.log(3), -np.inf, 1000, np.nan]).reshape(1, 1, 1, 5)
+    with np.errstate(all="raise"):
+        maps = codec.activate({"heatmaps": logits})["heatmaps"]
+    assert maps.dtype == np.float32
+    assert maps.ravel().tolist() == pytest.approx([0.5, 0.75, 0, 1, 0])

@@ -58,6 +58,16 @@ def test_heatmaps_are_those_of_the_heatmap_codec_and_decode_alike():
     np.testing.assert_allclose(keypoints[0], points, atol=0.05)
 
 
+def test_stages_and_decoding_are_those_of_the_heatmap_codec():
+    codec = PartFieldCodec(**SQUARE, limbs=((0, 1),), stage_sigmas=[3.0], method="argmax")
+    points = np.array([[6.3, 14.1], [22.7, 0.0], [32.0, 30.9]])
+    target = codec.encode(points, np.ones(3))
+    wide = HeatmapCodec(size_wh=(32, 32), stride=4, sigma=3.0).encode(points, np.ones(3))
+    np.testing.assert_array_equal(target["heatmaps.0"], wide["heatmaps"])
+    keypoints, _ = codec.decode({"heatmaps": target["heatmaps"][None]})
+    np.testing.assert_array_equal(keypoints, [[[6, 14], [22, 2], [30, 30]]])
+
+
 @pytest.mark.parametrize("limbs", [(), ((0, 3),), ((-1, 0),)])
 def test_limbs_without_keypoints_are_errors(limbs):
     with pytest.raises(RecipeError, match="3 keypoints"):

@@ -103,6 +103,12 @@ def test_an_unknown_codec_is_named():
         decode_options("heat", **DECODE_OPTIONS)
 
 
+@pytest.mark.parametrize("name", ["heatmap", "simcc"])
+def test_an_unknown_key_is_named(name):
+    with pytest.raises(RecipeError, match=r"unknown key 'decode\.blurr'\. Did you mean 'decode\.blur'\?"):
+        decode_options(name, blurr=1.0)
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [

@@ -69,6 +69,7 @@ def build_codec(
     Raises:
         RecipeError: unknown name or option, or a value that the option cannot take.
     """
+    _check_name(name)
     given = {"size_wh": size_wh, "stride": stride, "keypoints": tuple(keypoints), "limbs": tuple(limbs)}
     parameters = _parameters(name)
     defaults = {key: default for key, default in parameters.items() if key not in given}
@@ -84,32 +85,32 @@ def decode_options(name: str, **section: Any) -> dict[str, Any]:
 
     Args:
         name: a key of CODECS.
-        section: the keys of the section, which are DECODE_OPTIONS.
+        section: all or some of the section's keys, which are those of DECODE_OPTIONS.
     Returns:
         the section for codecs that find peaks in maps, nothing for others.
     Raises:
-        RecipeError: unknown codec, or a key that was changed though the codec has no use for it.
+        RecipeError: unknown codec or key, or a key that was changed though the codec has no use for it.
     """
-    if DECODE_OPTIONS.keys() <= _parameters(name).keys():
-        return section
+    _check_name(name)
+    takers = [codec for codec in CODECS if DECODE_OPTIONS.keys() <= _parameters(codec).keys()]
     for key, value in section.items():
-        if value != DECODE_OPTIONS[key]:
-            takers = " or ".join(codec for codec in CODECS if key in _parameters(codec))
+        if key not in DECODE_OPTIONS:
+            raise RecipeError(unknown_name("key", f"decode.{key}", [f"decode.{known}" for known in DECODE_OPTIONS]))
+        if name not in takers and value != DECODE_OPTIONS[key]:
             raise RecipeError(
                 f"decode.{key} = {value!r} cannot be used with codec '{name}', which decodes in its own way; "
-                f"leave it out, or use codec {takers}"
+                f"leave it out, or use codec {' or '.join(takers)}"
             )
-    return {}
+    return section if name in takers else {}
+
+
+def _check_name(name: str) -> None:
+    if name not in CODECS:
+        raise RecipeError(unknown_name("codec", name, CODECS))
 
 
 def _parameters(name: str) -> dict[str, Any]:
-    """List the keyword arguments of a codec and their defaults; `**decode` stands for DECODE_OPTIONS.
-
-    Raises:
-        RecipeError: unknown codec.
-    """
-    if name not in CODECS:
-        raise RecipeError(unknown_name("codec", name, CODECS))
+    """List the keyword arguments of a codec and their defaults; `**decode` stands for DECODE_OPTIONS."""
     parameters: dict[str, Any] = {}
     for key, parameter in inspect.signature(CODECS[name]).parameters.items():
         parameters |= DECODE_OPTIONS if parameter.kind is parameter.VAR_KEYWORD else {key: parameter.default}

@@ -152,14 +152,20 @@ class AugmentSection(Section):
     saturation: float = Field(0.3, ge=0, lt=1, description="as brightness")
     hue: float = Field(0.05, ge=0, le=0.5, description="largest turn, share of the colour circle")
     gray: float = Field(0.05, ge=0, le=1, description="probability of no colour at all")
-    erase: float = Field(0.0, ge=0, le=1, description="probability of a random rectangle painted over")
+    erase: float = Field(
+        0.0, ge=0, le=1, description="probability of a random rectangle painted over; points under it are occluded"
+    )
     aspect: float = Field(1.0, ge=1, description="largest stretch of width against height, either way; log-uniform")
     crop: float = Field(0.0, ge=0, le=1, description="probability of a random box that keeps all points, with a margin")
-    crop_margin: float = Field(0.05, ge=0, description="of `crop` and `half`: least room about the points, share")
+    crop_margin: float = Field(
+        0.05, ge=0, description="of `crop` and `half`: least room about the points, share of the photo's longer side"
+    )
     half: float = Field(0.0, ge=0, le=1, description="probability of a box about one half of the garment")
     blur: float = Field(0.0, ge=0, le=1, description="probability of a Gaussian blur")
     noise: float = Field(0.0, ge=0, le=1, description="probability of Gaussian noise")
-    paste: float = Field(0.0, ge=0, le=1, description="probability of a piece of another photo pasted over")
+    paste: float = Field(
+        0.0, ge=0, le=1, description="probability of a piece of another photo pasted over; points under it as of erase"
+    )
 
     @field_validator("scale")
     @classmethod

@@ -178,7 +178,11 @@ def test_every_other_photo_is_pasted(skirts):
     for row, color in enumerate([(10, 0, 0), (20, 0, 0), (30, 0, 0), (40, 0, 0)]):
         write_image(skirts.paths[row], np.full((64, 64, 3), color, np.uint8))
     dataset = build(skirts, Augmenter(paste=1.0))
-    seen = {level for epoch in range(40) for level in np.unique(dataset.cut((epoch, 1)).image[:, :, 0])}
+    seen = set()
+    for epoch in range(40):
+        levels = set(np.unique(dataset.cut((epoch, 1)).image[:, :, 0]).tolist())
+        assert len(levels) > 1  # its own photo is never pasted: it would not be seen
+        seen |= levels
     assert {10, 20, 30, 40} <= seen
 
 

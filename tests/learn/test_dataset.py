@@ -176,7 +176,7 @@ def test_the_piece_is_of_another_photo_and_an_unreadable_one_reaches_the_loop_by
 
 def test_every_other_photo_is_pasted(skirts):
     for row, color in enumerate([(10, 0, 0), (20, 0, 0), (30, 0, 0), (40, 0, 0)]):
-        write_image(skirts.paths[row], np.full((64, 64, 3), color, np.uint8))
+        write_image(skirts.paths[row], np.full((128, 128, 3), color, np.uint8))
     dataset = build(skirts, Augmenter(paste=1.0))
     seen = set()
     for epoch in range(40):

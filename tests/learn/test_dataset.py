@@ -240,3 +240,22 @@ def test_devices_share_an_epoch():
     ]
     assert len(shares[0]) == len(shares[1]) == 10
     assert not set(shares[0]) & set(shares[1])
+
+
+def test_distance_weight_makes_a_distance_in_the_crop_count_as_ne_does(skirts):
+    # The waistband is 80.62 photo pixels wide; a 200-pixel photo in a crop of 128 at two zooms.
+    width = np.hypot(80, 10)
+    for zoom in (1.0, 1.5):
+        augmenter = Augmenter(scale=(zoom, zoom))
+        weight = build(skirts, augmenter, distance_weight=True)[0, 0]["weight"]
+        present = build(skirts, augmenter)[0, 0]["weight"]
+        assert weight == pytest.approx(present * 60 / (width * 0.64 * zoom + 1))
+    hidden = np.array(skirts.points)
+    hidden[1, 15:17] = -1  # without a width it is as wide as the median garment
+    unknown = AnnotationTable(skirts.image_ids, skirts.categories, hidden, skirts.paths)
+    assert build(unknown, distance_weight=True)[0, 1]["weight"].max() == pytest.approx(60 / (width * 0.64 + 1))
+
+
+def test_each_garment_says_how_many_of_its_keypoints_ohkm_keeps(skirts):
+    assert build(skirts, ohkm={"skirt": 0.5, "dress": 6})[0, 0]["ohkm"] == 0.5
+    assert build(skirts, ohkm={"dress": 6})[0, 0]["ohkm"] == 0

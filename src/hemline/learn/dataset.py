@@ -67,8 +67,9 @@ class PhotoDataset(Dataset[Any]):
         augmenter: None for plain crops.
         seed: see the module.
         occluded_weight: weight of occluded points.
-        distance_weight: weigh each garment by 120 pixels over twice its width, so that a loss in pixels counts as NE
-            does (the "distance weight" of a FashionAI finalist); by 1/2 where the width is not known.
+        distance_weight: weigh each garment by 120 over twice its width in crop pixels, so that distances in the crop
+            count as NE does (the "distance weight" of a FashionAI finalist). A garment whose width is not known is
+            taken to be as wide as the median one.
         ohkm: for each category how many (from 1) or which share (below 1) of a garment's keypoints OHKM keeps; 0, and
             a category that is not named, keeps all.
     """
@@ -96,7 +97,9 @@ class PhotoDataset(Dataset[Any]):
         self.seed = seed
         self.occluded_weight = occluded_weight
         self.distance_weight = distance_weight
-        self.widths = normalizer_lengths(table.points, categories=table.categories)
+        widths = normalizer_lengths(table.points, categories=table.categories)
+        known = widths[~np.isnan(widths)]
+        self.widths = np.where(np.isnan(widths), np.median(known) if len(known) else 1.0, widths)  # photo pixels
         self.ohkm = ohkm or {}
 
     def __len__(self) -> int:
@@ -110,7 +113,8 @@ class PhotoDataset(Dataset[Any]):
             return error
         weight = np.where(visibility == OCCLUDED, self.occluded_weight, 1.0) * (visibility != ABSENT)
         if self.distance_weight:
-            weight *= _distance_weight(self.widths[row], pixel=1 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+            zoom = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+            weight *= 120 / (2 * (self.widths[row] * zoom + 1))
         return {
             "image": image,
             "target": self._coordinates.encode(points, visibility) | self.codec.encode(points, visibility),
@@ -146,11 +150,6 @@ class PhotoDataset(Dataset[Any]):
         """Read a photo of another row; a table of one has none but its own."""
         count = len(self.table)
         return read_image(self.table.paths[(row + rng.integers(1, max(count, 2))) % count])
-
-
-def _distance_weight(width: float, *, pixel: float) -> float:
-    """Return 120 over twice the garment's width and a pixel of the crop, all in photo pixels."""
-    return 0.5 if np.isnan(width) else 120 / (2 * (width + pixel))
 
 
 class EpochBatches(Sampler[list[Key]]):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hemline.annotation import AnnotationTable
+from hemline.annotation import AnnotationTable, fingerprint
 from hemline.errors import RecipeError
 from hemline.files import write_atomic
 from hemline.infer.finder import Finder
@@ -39,6 +39,7 @@ class Measured:
         name: the switch's, or "base".
         seed: of its training.
         recipe: all of its keys.
+        data: `annotation.fingerprint` of the training and validation data.
         errors: (N, 24) percent, NaN where a point does not count: `metrics.point_errors` on the validation data.
         speed: photos per second of predicting, as a share of the base's; None for what predicts as the base does.
     """
@@ -46,6 +47,7 @@ class Measured:
     name: str
     seed: int
     recipe: dict[str, Any]
+    data: int
     errors: np.ndarray
     speed: float | None
 
@@ -78,7 +80,7 @@ def run_study(
         recipe = recipes[switch.name, seed]
         file = out / RESULTS / f"{switch.file_name}-{seed}.json"
         if file.is_file():
-            result = _read(file, recipe)
+            result = _read(file, recipe, data=fingerprint(data, validation))
         else:
             result = _measure(switch, seed, recipes, data, validation, out)
             _write(file, result)
@@ -129,6 +131,7 @@ def _measure(
         name=switch.name,
         seed=seed,
         recipe=recipe.model_dump(mode="json"),
+        data=fingerprint(data, validation),
         errors=point_errors(predicted.points[:, :, :2], rows.points, categories=rows.categories),
         speed=None if switch.trains else _relative_speed(predictor, load_predictor(network(BASE)), rows),
     )
@@ -171,11 +174,12 @@ def _write(file: Path, measured: Measured) -> None:
     write_atomic(file, json.dumps(dataclasses.asdict(measured) | {"errors": errors}) + "\n")
 
 
-def _read(file: Path, recipe: Recipe) -> Measured:
+def _read(file: Path, recipe: Recipe, *, data: int) -> Measured:
     content = json.loads(file.read_text(encoding="utf-8"))
-    if content["recipe"] != recipe.model_dump(mode="json"):
+    same_keys = content["recipe"] == recipe.model_dump(mode="json")
+    if not same_keys or content["data"] != data:
         raise RecipeError(
-            f"{file} was measured with other keys than the study has now; remove it, its run folder in "
-            f"{file.parent.parent / RUNS} and the others that changed, or give another --out"
+            f"{file} was measured {'on other data' if same_keys else 'with other keys'} than the study has now; remove "
+            f"it, its run folder in {file.parent.parent / RUNS} and the others that changed, or give another --out"
         )
     return Measured(**content | {"errors": np.array(content["errors"], float)})

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from hemline.annotation import ABSENT, AnnotationTable
+from hemline.annotation import ABSENT, AnnotationTable, fingerprint
 from hemline.errors import DataError, RecipeError, TrainingError
 from hemline.infer.build import build_predictor
 from hemline.infer.stream import predict_table
@@ -130,7 +130,7 @@ class _Run:
         if len(data) < fabric.world_size:
             raise DataError(f"{len(data)} training garments for {fabric.world_size} processes; lower train.devices")
         torch.manual_seed(options.seed)
-        self.place = Place(data=_fingerprint(data, validation), world=fabric.world_size)
+        self.place = Place(data=fingerprint(data, validation), world=fabric.world_size)
 
         resume = resume and (out / STATE).is_file()
         weights = "random" if resume else recipe.model.backbone_weights  # the state holds them already
@@ -362,16 +362,6 @@ def _fixed(recipe: Recipe) -> dict[str, Any]:
         if isinstance(values, dict):
             flat |= {f"{section}.{key}": json.dumps(value) for key, value in values.items()}
     return {key: value for key, value in flat.items() if key not in {f"train.{free}" for free in FREE_ON_RESUME}}
-
-
-def _fingerprint(*tables: AnnotationTable | None) -> int:
-    """Digest the ids and labels of several tables in their order."""
-    digest = 0
-    for table in tables:
-        names = [] if table is None else [*table.image_ids, *table.categories]
-        digest = zlib.crc32("\n".join(names).encode(), digest)
-        digest = digest if table is None else zlib.crc32(table.points.tobytes(), digest)
-    return digest
 
 
 def _explain_not_finite(

@@ -1,0 +1,160 @@
+"""A study: each variant is trained and asked as its switch says, paired with the base, and done once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hemline.annotation import AnnotationTable
+from hemline.errors import RecipeError
+from hemline.formats.roots import read_roots
+from hemline.infer.stream import predict_table
+from hemline.infer.torch_backend import load_predictor
+from hemline.learn import ablation
+from hemline.learn.ablation import run_study
+from hemline.metrics import bootstrap_interval, ne, point_errors
+from hemline.recipe import parse_recipe, write_recipe
+from hemline.study import Study, read_study
+from hemline.synth.shapes import write_drawn_set
+
+SMALL = {
+    "name": "small",
+    "model": {"name": "simple", "backbone": "test_resnet", "options": {"channels": 8}},
+    "input": {"size": 32},
+    "codec": {"options": {"sigma": 1.0}},
+    "train": {"epochs": 2, "batch_size": 4, "workers": 0, "accelerator": "cpu", "lr": 2e-3},
+}
+
+STUDY = """
+base = "{folder}/small.toml"
+set = ["augment.gray=0.0"]
+
+[[switch]]
+name = "both"
+ensemble = ["base", "OHKM"]
+
+[[switch]]
+name = "no flip"
+set = ["predict.flip=false"]
+verdict = "Flip is worth it."
+
+[[switch]]
+name = "OHKM"
+set = ["loss.ohkm=2"]
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> AnnotationTable:
+    root = tmp_path_factory.mktemp("drawn")
+    list(write_drawn_set(root, count=20, seed=0, size=64))
+    return read_roots([str(root)])[0]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    write_recipe(parse_recipe(SMALL), folder / "small.toml")
+    return folder
+
+
+def study(folder: Path, text: str = STUDY) -> Study:
+    (folder / "study.toml").write_text(text.format(folder=folder.as_posix()))
+    return read_study(folder / "study.toml")
+
+
+@pytest.fixture(scope="module")
+def done(folder: Path, table: AnnotationTable):
+    """The study, run once."""
+    return run_study(study(folder), table.select(range(12)), table.select(range(12, 20)), out=folder / "out")
+
+
+def test_each_effect_is_paired_with_the_base_of_its_seed(done, folder, table):
+    base_ne, effects = done
+    truth = table.select(range(12, 20))
+
+    def errors(run: str, **asked) -> np.ndarray:
+        predicted = predict_table(load_predictor(folder / "out" / "runs" / run, **asked), truth)
+        return point_errors(predicted.points[:, :, :2], truth.points, categories=truth.categories)
+
+    base = [errors(f"base-{seed}") for seed in range(2)]
+    assert base_ne == pytest.approx(np.mean([np.nanmean(each) for each in base]), abs=0.01)
+    assert [effect.name for effect in effects] == ["both", "no flip", "OHKM"]
+    variants = {
+        "no flip": [errors(f"base-{seed}", predict={"flip": False}) for seed in range(2)],
+        "OHKM": [errors(f"ohkm-{seed}") for seed in range(2)],
+    }
+    for effect in effects[1:]:
+        differences = np.array(variants[effect.name]) - np.array(base)
+        assert effect.ne == pytest.approx(np.mean([np.nanmean(each) for each in variants[effect.name]]), abs=0.01)
+        assert effect.difference == pytest.approx(effect.ne - base_ne, abs=0.01)
+        assert effect.by_seed == pytest.approx([np.nanmean(each) for each in differences], abs=0.01)
+        assert effect.interval == pytest.approx(bootstrap_interval(differences.mean(0)), abs=0.01)
+        assert effect.interval[0] < effect.difference < effect.interval[1]
+        assert abs(effect.difference) > 0
+
+
+def test_an_ensemble_asks_its_members_together(done, folder, table):
+    effect = done[1][0]
+    truth = table.select(range(12, 20))
+    runs = folder / "out" / "runs"
+    expected = []
+    for seed in range(2):
+        both = load_predictor(runs / f"base-{seed}", others=[(runs / f"ohkm-{seed}", 1.0)])
+        predicted = predict_table(both, truth)
+        expected.append(ne(predicted.points[:, :, :2], truth.points, categories=truth.categories))
+    assert effect.ne == pytest.approx(np.mean(expected), abs=0.01)
+
+
+def test_what_needs_no_training_is_timed_beside_the_base(done):
+    speeds = {effect.name: effect.speed for effect in done[1]}
+    assert speeds["OHKM"] is None
+    assert speeds["no flip"] > speeds["both"] > 0
+    assert done[1][1].verdict == "Flip is worth it."
+
+
+def test_seeds_differ_and_the_common_keys_hold(done, folder):
+    results = [json.loads((folder / "out" / "results" / f"base-{seed}.json").read_text()) for seed in range(2)]
+    assert [result["recipe"]["train"]["seed"] for result in results] == [0, 1]
+    assert all(result["recipe"]["augment"]["gray"] == 0 for result in results)
+    assert results[0]["errors"] != results[1]["errors"]
+
+
+def test_what_was_measured_is_not_measured_again(done, folder, table, monkeypatch):
+    def never(*args, **kwargs):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(ablation, "fit", never)
+    again = run_study(study(folder), table.select(range(12)), table.select(range(12, 20)), out=folder / "out")
+    assert again == (pytest.approx(done[0], abs=0.01), again[1])
+    assert [effect.difference for effect in again[1]] == pytest.approx([e.difference for e in done[1]], abs=0.01)
+
+
+def test_results_of_other_keys_are_not_mixed_in(done, folder, table):
+    other = study(folder, STUDY.replace("loss.ohkm=2", "loss.ohkm=3"))
+    with pytest.raises(RecipeError, match=r"ohkm-0\.json was measured with other keys than the study has now; remove"):
+        run_study(other, table.select(range(12)), table.select(range(12, 20)), out=folder / "out")
+
+
+def test_results_on_other_data_are_not_mixed_in(done, folder, table):
+    with pytest.raises(RecipeError, match=r"base-0\.json was measured on other data than the study has now; remove"):
+        run_study(study(folder), table.select(range(12)), table.select(range(12, 19)), out=folder / "out")
+
+
+def test_a_wrong_key_is_named_before_anything_is_trained(folder, table, tmp_path):
+    wrong = study(folder, STUDY.replace("loss.ohkm=2", "loss.okhm=2"))
+    with pytest.raises(RecipeError, match=r"--set loss\.okhm=2: unknown key 'loss\.okhm'"):
+        run_study(wrong, table, table, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -128,7 +128,7 @@ def test_value_that_an_option_cannot_take(option, value, message):
 
 @pytest.mark.parametrize("name", TAKERS)
 def test_an_unknown_method_is_an_error_when_the_codec_is_built(name):
-    with pytest.raises(RecipeError, match="unknown decode method 'dark'"):
+    with pytest.raises(RecipeError, match=r"unknown decode\.method 'dark'"):
         build_codec(name, **GIVEN, method="dark")
 
 

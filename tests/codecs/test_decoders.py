@@ -240,10 +240,10 @@ def test_the_options_are_those_of_the_recipe():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "tailor"}, r"unknown decode method 'tailor'\. Did you mean 'taylor'\? Known: argmax, quarter, "),
-        ({"window": 4}, "'window' must be odd, so that it has a middle, got 4"),
-        ({"upsample": 100}, "'upsample' must be at most 16, got 100"),
-        ({"blur": 1e6}, "'blur' must be at most 64, got 1000000"),
+        ({"method": "tailor"}, r"unknown decode\.method 'tailor'\. Did you mean 'taylor'\? Known: argmax, quarter, "),
+        ({"window": 4}, r"decode\.window must be odd, so that it has a middle, got 4"),
+        ({"upsample": 100}, r"decode\.upsample must be at most 16, got 100"),
+        ({"blur": 1e6}, r"decode\.blur must be at most 64, got 1000000"),
     ],
 )
 def test_options_that_cannot_be_used(options, message):

@@ -20,8 +20,8 @@ import numpy as np
 from hemline.codecs import peak
 from hemline.errors import RecipeError, unknown_name
 
-_CHUNK = 2**22
-"""Cells that are worked on at once, after enlargement: 16 MiB."""
+_CHUNK = 2**20
+"""Cells that are worked on at once, after enlargement: 4 MiB."""
 
 
 def argmax(maps: np.ndarray) -> np.ndarray:
@@ -191,12 +191,12 @@ def check_decoding(**options: Any) -> None:
     """
     chosen = DECODE_OPTIONS | options
     if chosen["method"] not in DECODERS:
-        raise RecipeError(unknown_name("decode method", chosen["method"], DECODERS))
+        raise RecipeError(unknown_name("decode.method", chosen["method"], DECODERS))
     if chosen["window"] % 2 == 0:
-        raise RecipeError(f"decode option 'window' must be odd, so that it has a middle, got {chosen['window']}")
+        raise RecipeError(f"decode.window must be odd, so that it has a middle, got {chosen['window']}")
     for option, largest in _LARGEST.items():
         if chosen[option] > largest:
-            raise RecipeError(f"decode option '{option}' must be at most {largest}, got {chosen[option]}")
+            raise RecipeError(f"decode.{option} must be at most {largest}, got {chosen[option]}")
 
 
 def _prepare(maps: np.ndarray, *, blur: float, upsample: int) -> np.ndarray:

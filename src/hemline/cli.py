@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-submit = typer.Typer(help="Write, merge and check FashionAI submissions.", no_args_is_help=True)
+submit = typer.Typer(help="Write, merge, average and check FashionAI submissions.", no_args_is_help=True)
 app.add_typer(submit, name="submit")
 
 
@@ -145,22 +145,56 @@ def predict(
         int | None,
         typer.Option(min=1, metavar="N", help="Photos per step of the network.", show_default="the recipe's"),
     ] = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="RUN[:WEIGHT]",
+            help="Average with this network, too, which counts WEIGHT, or 1 as the first does. May be repeated.",
+        ),
+    ] = None,
+    refine_with: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Look again, with this network, at the box of the points found first."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a key of [predict] or [decode] for all networks: predict.views=[1.0,1.25]. May be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Find the keypoints of garments on photos.
+
+    Several networks (--with) are averaged: their maps where all have the same grid, else their points, by score.
 
     A photo that cannot be read is named, and its row is the category's mean layout; the exit code is then 1.
     """
     require_extra("train")
     from hemline.formats.fashionai import open_writer
     from hemline.images import read_image, write_image
+    from hemline.infer.ensemble import split_weight
     from hemline.infer.scores import open_score_writer
     from hemline.infer.sources import find_sources
     from hemline.infer.stream import predict_stream
     from hemline.infer.torch_backend import load_predictor
+    from hemline.recipe import parse_changes
     from hemline.report.drawing import draw_prediction, picture_name
 
-    predictor = load_predictor(model, device=device, flip=flip, batch_size=batch_size)
-    sources, notes = find_sources(photos, known=predictor.schema.categories, category=category, root=data)
+    predictor = load_predictor(
+        model,
+        device=device,
+        flip=flip,
+        batch_size=batch_size,
+        others=[split_weight(other) for other in with_ or ()],
+        refiner=refine_with,
+        **parse_changes(set_ or (), sections=("predict", "decode")),
+    )
+    sources, notes = find_sources(
+        photos, known=predictor.categories, category=category, root=data, subject=predictor.subject
+    )
     for note in notes:
         typer.echo(note, err=True)
     unreadable = 0
@@ -255,6 +289,26 @@ def submit_merge(
     typer.echo(f"{len(table)} garments in {out}")
 
 
+@submit.command("average")
+def submit_average(
+    files: Annotated[list[Path], typer.Argument(metavar="A.csv B.csv ...", help="Answers for the same garments.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The submission to write.")],
+    weights: Annotated[
+        str | None, typer.Option(metavar="1,3,...", help="How much each file counts.", show_default="all alike")
+    ] = None,
+    test: _TestOption = None,
+) -> None:
+    """Average the points of several predictions or submissions, and write the result as a submission."""
+    from hemline.formats.fashionai import read_annotations
+    from hemline.formats.submission import average_submissions, parse_weights, write_submission
+
+    table = average_submissions(files, weights=parse_weights(weights) if weights is not None else ())
+    expected = read_annotations(test) if test else None
+    with _naming(", ".join(map(str, files)), test):
+        write_submission(out, table, test=expected)
+    typer.echo(f"{len(table)} garments in {out}")
+
+
 @submit.command("check")
 def submit_check(
     submission: Annotated[Path, typer.Argument(metavar="SUB.csv", exists=True, help="Anybody's submission.")],
@@ -321,6 +375,9 @@ def ablate(
         list[str], typer.Option(metavar="ROOT[:FILE.csv]", help="Labelled photos to compare on, as --data.")
     ],
     out: Annotated[Path, typer.Option(file_okay=False, help="The study's folder; what is there is not done again.")],
+    run: Annotated[
+        Path | None, typer.Option(file_okay=False, help="A run folder: the base with seed 0, trained before.")
+    ] = None,
 ) -> None:
     """Measure what each switch of a study does to NE: paired with the base, with an interval of the difference.
 
@@ -341,7 +398,7 @@ def ablate(
     def show(measured: Measured) -> None:
         typer.echo(f"{measured.name}, seed {measured.seed}: NE {mean_error(measured.errors):.2f} %")
 
-    base_ne, effects = run_study(chosen, table, validation, out=out, on_measured=show)
+    base_ne, effects = run_study(chosen, table, validation, out=out, trained=run, on_measured=show)
     content = effect_table(base_ne, effects)
     write_atomic(out / TABLE, content)
     write_effect_plot(out / PLOT, effects)

@@ -48,6 +48,13 @@ set = ["loss.ohkm=2"]
 """
 
 
+FLIP = """
+[[switch]]
+name = "no flip"
+set = ["predict.flip=false"]
+"""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread():
     threads = torch.get_num_threads()
@@ -130,6 +137,18 @@ def test_seeds_differ_and_the_common_keys_hold(done, folder):
     assert [result["recipe"]["train"]["seed"] for result in results] == [0, 1]
     assert all(result["recipe"]["augment"]["gray"] == 0 for result in results)
     assert results[0]["errors"] != results[1]["errors"]
+
+
+def test_a_base_that_is_trained_already_is_taken_as_it_is(done, folder, table, tmp_path, monkeypatch):
+    def never(*args, **kwargs):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(ablation, "fit", never)
+    flip = study(folder, "seeds = 1\n" + STUDY.split("[[switch]]")[0] + FLIP)
+    few = table.select(range(12)), table.select(range(12, 20))
+    base_ne, (effect,) = run_study(flip, *few, out=tmp_path, trained=folder / "out" / "runs" / "base-1")
+    assert base_ne + effect.difference == pytest.approx(effect.ne, abs=0.01)
+    assert effect.by_seed == pytest.approx([done[1][1].by_seed[1]], abs=0.01)
 
 
 def test_what_was_measured_is_not_measured_again(done, folder, table, monkeypatch):

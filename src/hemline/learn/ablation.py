@@ -16,10 +16,12 @@ import numpy as np
 from hemline.annotation import AnnotationTable, fingerprint
 from hemline.errors import RecipeError
 from hemline.files import write_atomic
+from hemline.garments import NUM_KEYPOINTS
 from hemline.infer.finder import Finder
 from hemline.infer.stream import predict_table
 from hemline.infer.torch_backend import load_predictor
 from hemline.learn.fit import fit
+from hemline.learn.run_folder import RECIPE
 from hemline.metrics import bootstrap_interval, mean_error, point_errors
 from hemline.recipe import Recipe, read_recipe, recipe_path
 from hemline.report.ablation import Effect
@@ -40,7 +42,8 @@ class Measured:
         seed: of its training.
         recipe: all of its keys.
         data: `annotation.fingerprint` of the training and validation data.
-        errors: (N, 24) percent, NaN where a point does not count: `metrics.point_errors` on the validation data.
+        errors: (N, 24) percent: `metrics.point_errors` on the validation data, the points that count in front, NaN
+            after them. Which points count depends on the data alone, so that in all variants a place is one point.
         speed: photos per second of predicting, as a share of the base's; None for what predicts as the base does.
     """
 
@@ -58,6 +61,7 @@ def run_study(
     validation: AnnotationTable,
     *,
     out: Path,
+    trained: Path | None = None,
     on_measured: Callable[[Measured], None] = lambda measured: None,
 ) -> tuple[float, list[Effect]]:
     """Measure all variants of a study with all seeds; what was measured before is read.
@@ -67,6 +71,7 @@ def run_study(
         data: labelled garments to train on.
         validation: labelled garments to compare on.
         out: the study's folder. A training that was killed goes on from its last checkpoint.
+        trained: run folder of the base with seed 0, which is then not trained; its recipe is the base's.
         on_measured: called after each variant and seed, read or new.
     Returns:
         NE of the base, percent, the mean over the seeds; and the effect of each switch in the study's order.
@@ -74,15 +79,27 @@ def run_study(
         RecipeError: a key of a switch is wrong, or the folder holds results of another study.
         Whatever `fit` raises.
     """
-    recipes = {(switch.name, seed): _recipe_of(study, switch, seed) for switch, seed in _variants(study)}
+    base_recipe = trained / RECIPE if trained else recipe_path(study.base)
+    recipes = {
+        (switch.name, seed): read_recipe(base_recipe, overrides=(*study.set, *switch.set, f"train.seed={seed}"))
+        for switch, seed in _variants(study)
+    }
+
+    def network(name: str, seed: int) -> Path:
+        if trained and (name, seed) == (BASE, 0):
+            return trained
+        run = out / RUNS / f"{Switch(name=name).file_name}-{seed}"
+        return fit(recipes[name, seed], data, validation=validation, out=run, resume=True)
+
+    digest = fingerprint(data, validation)
     measured: dict[tuple[str, int], Measured] = {}
     for switch, seed in _variants(study):
         recipe = recipes[switch.name, seed]
         file = out / RESULTS / f"{switch.file_name}-{seed}.json"
         if file.is_file():
-            result = _read(file, recipe, data=fingerprint(data, validation))
+            result = _read(file, recipe, data=digest)
         else:
-            result = _measure(switch, seed, recipes, data, validation, out)
+            result = _measure(switch, seed, recipe, network, validation, digest)
             _write(file, result)
         measured[switch.name, seed] = result
         on_measured(result)
@@ -101,52 +118,39 @@ def _variants(study: Study) -> Iterator[tuple[Switch, int]]:
             yield switch, seed
 
 
-def _recipe_of(study: Study, switch: Switch, seed: int) -> Recipe:
-    return read_recipe(recipe_path(study.base), overrides=(*study.set, *switch.set, f"train.seed={seed}"))
-
-
 def _measure(
     switch: Switch,
     seed: int,
-    recipes: dict[tuple[str, int], Recipe],
-    data: AnnotationTable,
+    recipe: Recipe,
+    network: Callable[[str, int], Path],
     validation: AnnotationTable,
-    out: Path,
+    data: int,
 ) -> Measured:
-    """Train what must be trained, predict the validation data, and time it beside the base."""
-
-    def network(name: str) -> Path:
-        return fit(recipes[name, seed], data, validation=validation, out=_run_folder(out, name, seed), resume=True)
-
-    recipe = recipes[switch.name, seed]
+    """Predict the validation data, and time it beside the base; `network` trains what is not trained yet."""
     if switch.ensemble:
-        first, *others = (network(name) for name in switch.ensemble)
-        predictor = load_predictor(first, others=[(other, 1.0) for other in others])
+        first, *others = (network(name, seed) for name in switch.ensemble)
+        finder = load_predictor(first, others=[(other, 1.0) for other in others])
     else:
-        run = network(switch.name if switch.trains else BASE)
-        predictor = load_predictor(run, predict=recipe.predict.model_dump(), decode=recipe.decode.model_dump())
+        run = network(switch.name if switch.trains else BASE, seed)
+        finder = load_predictor(run, predict=recipe.predict.model_dump(), decode=recipe.decode.model_dump())
     rows = validation.of_categories(recipe.categories)
-    predicted = predict_table(predictor, rows)
+    predicted = predict_table(finder, rows)
     return Measured(
         name=switch.name,
         seed=seed,
         recipe=recipe.model_dump(mode="json"),
-        data=fingerprint(data, validation),
-        errors=point_errors(predicted.points[:, :, :2], rows.points, categories=rows.categories),
-        speed=None if switch.trains else _relative_speed(predictor, load_predictor(network(BASE)), rows),
+        data=data,
+        errors=_to_the_front(point_errors(predicted.points[:, :, :2], rows.points, categories=rows.categories)),
+        speed=None if switch.trains else _relative_speed(finder, load_predictor(network(BASE, seed)), rows),
     )
 
 
-def _run_folder(out: Path, name: str, seed: int) -> Path:
-    return out / RUNS / f"{Switch(name=name).file_name}-{seed}"
-
-
-def _relative_speed(predictor: Finder, base: Finder, rows: AnnotationTable) -> float:
+def _relative_speed(finder: Finder, base: Finder, rows: AnnotationTable) -> float:
     """Predict a few photos with both in turn, and compare the median times."""
     few = rows.select(range(len(rows))[:_TIMED_PHOTOS])
     times: dict[int, list[float]] = {0: [], 1: []}
     for _ in range(_TIMED_ROUNDS):
-        for which, asked in enumerate((base, predictor)):
+        for which, asked in enumerate((base, finder)):
             began = time.perf_counter()
             predict_table(asked, few)
             times[which].append(time.perf_counter() - began)
@@ -169,8 +173,13 @@ def _effect(switch: Switch, measured: list[Measured], base: list[Measured]) -> E
     )
 
 
+def _to_the_front(errors: np.ndarray) -> np.ndarray:
+    order = np.argsort(np.isnan(errors), axis=1, kind="stable")
+    return np.take_along_axis(errors, order, axis=1)
+
+
 def _write(file: Path, measured: Measured) -> None:
-    errors = [[None if np.isnan(error) else round(float(error), 3) for error in row] for row in measured.errors]
+    errors = [[round(float(error), 2) for error in row if not np.isnan(error)] for row in measured.errors]
     write_atomic(file, json.dumps(dataclasses.asdict(measured) | {"errors": errors}) + "\n")
 
 
@@ -182,4 +191,7 @@ def _read(file: Path, recipe: Recipe, *, data: int) -> Measured:
             f"{file} was measured {'on other data' if same_keys else 'with other keys'} than the study has now; remove "
             f"it, its run folder in {file.parent.parent / RUNS} and the others that changed, or give another --out"
         )
-    return Measured(**content | {"errors": np.array(content["errors"], float)})
+    errors = np.full((len(content["errors"]), NUM_KEYPOINTS), np.nan)
+    for row, found in enumerate(content["errors"]):
+        errors[row, : len(found)] = found
+    return Measured(**content | {"errors": errors})

@@ -13,18 +13,15 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from page import put_table
 
 from hemline.codecs import CODECS, build_codec
 from hemline.codecs.decoders import DECODERS, find_peaks
 from hemline.codecs.peak import gaussian
-from hemline.files import write_atomic
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "decoding.md"
-BEGIN, END = "<!-- tables: written by benchmarks/decoders.py -->", "<!-- end of tables -->"
 SIDE, STRIDE = 32, 4
 SIGMAS = (1, 1.5, 2, 3)
 NOISE = 0.05
@@ -40,8 +37,7 @@ def main() -> None:
     said = f"{2 * chosen.centres} places, seed {chosen.seed}, noise {NOISE:g} of the peak's height."
     tables = "\n\n".join([said, table_of_methods(rng, chosen.centres), table_of_codecs(rng, chosen.centres)])
     print(tables)
-    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    write_atomic(PAGE, before + BEGIN + "\n\n" + tables + "\n\n" + END + rest.split(END)[1])
+    put_table("decoding.md", "tables", tables)
 
 
 def table_of_methods(rng: np.random.Generator, count: int) -> str:

@@ -127,6 +127,8 @@ def test_total_gives_a_stage_the_target_that_was_made_for_it():
     weight = torch.ones(1, 1)
     assert total_loss(stages, {"heatmaps": sharp, "heatmaps.0": blurred}, weight, terms=terms)[0].item() == 0
     assert total_loss(stages, {"heatmaps": sharp}, weight, terms=terms)[0].item() > 0
+    with pytest.raises(RecipeError, match=r"stage_sigmas .* 'heatmap_mse' judges 2 of this network, so give at most 1"):
+        total_loss(stages, {"heatmaps": sharp, "heatmaps.0": sharp, "heatmaps.1": sharp}, weight, terms=terms)
 
 
 def test_total_names_the_garment_whose_loss_is_not_finite():

@@ -124,7 +124,7 @@ def total_loss(
         the loss (), averaged over the weighted points of the batch, and each garment's own loss (B,), detached: the
         same average over its points alone.
     Raises:
-        RecipeError: a term whose output no stage has, or stage weights that do not fit the number of stages.
+        RecipeError: a term whose output no stage has, or stage weights or targets that do not fit their number.
     Edge cases: a batch without any weighted point has loss 0 and no gradient.
     """
     loss = weight.new_zeros(())
@@ -137,6 +137,11 @@ def total_loss(
                 f"it has {', '.join(dict.fromkeys(key for output in stages for key in output))}"
             )
         shares = _stage_shares(stage_weights, len(judged), loss=name)
+        if f"{LOSS_OUTPUT[name]}.{len(judged) - 1}" in target:
+            raise RecipeError(
+                f"codec.options.stage_sigmas is for the stages before the final one; '{name}' judges {len(judged)} of "
+                f"this network, so give at most {len(judged) - 1}"
+            )
         for number, (output, share) in enumerate(zip(judged, shares, strict=True)):
             values, weights = LOSSES[name](output, _of_stage(target, number), weight)
             is_last, is_keypoints = number == len(judged) - 1, weights is weight  # not of limbs or maps

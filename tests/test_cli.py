@@ -17,7 +17,7 @@ VERBS = (
     *("train", "augment-preview", "predict", "evaluate", "submit", "draw"),
     *("ablate", "soup", "models", "recipes", "synth"),
 )
-SUBMIT_VERBS = ("submit write", "submit merge", "submit check")
+SUBMIT_VERBS = ("submit write", "submit merge", "submit average", "submit check")
 RECIPES = sorted((Path(__file__).resolve().parent.parent / "recipes").glob("*.toml"))
 
 

@@ -96,6 +96,18 @@ def test_submit_merge(folder: Path) -> None:
         assert read_annotations(folder / "merged.csv").image_ids == IDS
 
 
+def test_submit_average(folder: Path) -> None:
+    """Predictions are 5 pixels right of the truth."""
+    files = ("truth.csv", "pred.csv")
+    truth = read_annotations(folder / "truth.csv").points[0, 15, 0]
+    code, output = run(folder, "submit", "average", *files, "--out", "mean.csv", "--test", "test.csv")
+    assert (code, output) == (0, f"3 garments in {folder / 'mean.csv'}\n")
+    assert read_annotations(folder / "mean.csv").image_ids == IDS
+    assert read_annotations(folder / "mean.csv").points[0, 15, 0] == truth + 3  # 2.5, halves up
+    run(folder, "submit", "average", *files, "--weights", "1,4", "--out", "mean.csv")
+    assert read_annotations(folder / "mean.csv").points[0, 15, 0] == truth + 4
+
+
 def test_draw(folder: Path) -> None:
     code, output = run(folder, "draw", "pred.csv", "--data", ".", "--out", "./pictures", "--limit", "2")
     assert (code, output) == (0, f"2 pictures in {folder / 'pictures'}\n")
@@ -147,6 +159,14 @@ def test_draw_goes_on_after_a_corrupt_photo(folder: Path) -> None:
         (
             ["submit", "merge", "skirts.csv", "truth.csv", "--out", "s.csv"],
             "'Images/skirt/a.jpg' has two different answers, in skirts.csv and in truth.csv",
+        ),
+        (
+            ["submit", "average", "pred.csv", "skirts.csv", "--out", "s.csv"],
+            "skirts.csv, to be averaged with pred.csv: the 2 rows do not match the 3 garments expected",
+        ),
+        (
+            ["submit", "average", "pred.csv", "truth.csv", "--weights", "1,x", "--out", "s.csv"],
+            "--weights 1,x: expected numbers above 0 with commas between them",
         ),
         (["draw", "test.csv", "--data", ".", "--out", "./p"], "test.csv: nothing to draw: none of the 3 garments has"),
         (

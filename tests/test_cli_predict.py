@@ -152,6 +152,47 @@ def test_pictures_and_scores(hemline, runs, photos, tmp_path):
         assert all(0 <= float(cell) <= 1 for cell in row[2:] if cell)
 
 
+def test_options_of_the_recipe_may_change(hemline, runs, photos, tmp_path):
+    """Each option gives what the same option of `load_predictor` gives, and something else than without it."""
+    out = tmp_path / "pred.csv"
+    ids = ("Images/skirt/a.png", "Images/skirt/c.png")
+    images = [read_image(photos / image_id) for image_id in ids]
+    plain = load_predictor(runs["skirt"], device="cpu").predict(images, ["skirt"] * 2)
+    for setting, options in (
+        ("predict.flip=true", {"predict": {"flip": True}}),
+        ("predict.views=[1.0,[0.4,0.5,1.5]]", {"predict": {"views": [(0.5, 0.5, 1.0), (0.4, 0.5, 1.5)]}}),
+        ("predict.rotations=[0,10]", {"predict": {"rotations": [0.0, 10.0]}}),
+        ("predict.second_pass=true", {"predict": {"second_pass": True}}),
+        ("predict.repair=0.9", {"predict": {"repair": 0.9}}),
+        ("decode.method=argmax", {"decode": {"method": "argmax"}}),
+        ("decode.blur=2.0", {"decode": {"blur": 2.0}}),
+    ):
+        arguments = (runs["skirt"], photos / "test.csv", "--category", "skirt", "--device", "cpu", "--set", setting)
+        assert hemline("predict", *arguments, "--out", out)[0] == 0
+        predictions = load_predictor(runs["skirt"], device="cpu", **options).predict(images, ["skirt"] * 2)
+        expected = np.array([prediction.points for prediction in predictions])
+        assert read_annotations(out).points == pytest.approx(expected, abs=5.1e-4)
+        assert np.abs(expected - [prediction.points for prediction in plain]).max() > 0.01, setting
+
+
+def test_several_networks(hemline, runs, photos, tmp_path):
+    out = tmp_path / "pred.csv"
+    ids = ("Images/skirt/a.png", "Images/skirt/c.png")
+    images = [read_image(photos / image_id) for image_id in ids]
+    skirts = (photos / "test.csv", "--category", "skirt", "--out", out, "--device", "cpu")
+    plain = load_predictor(runs["all"], device="cpu").predict(images, ["skirt"] * 2)
+    for arguments, options in (
+        (("--with", f"{runs['skirt']}:3"), {"others": [(runs["skirt"], 3.0)]}),
+        (("--with", runs["skirt"], "--with", runs["all"]), {"others": [(runs["skirt"], 1.0), (runs["all"], 1.0)]}),
+        (("--refine-with", runs["skirt"]), {"refiner": runs["skirt"]}),
+    ):
+        assert hemline("predict", runs["all"], *skirts, *arguments)[0] == 0
+        predictions = load_predictor(runs["all"], device="cpu", **options).predict(images, ["skirt"] * 2)
+        expected = np.array([prediction.points for prediction in predictions])
+        assert read_annotations(out).points == pytest.approx(expected, abs=5.1e-4)
+        assert np.abs(expected - [prediction.points for prediction in plain]).max() > 0.01, arguments
+
+
 def test_mistakes_are_one_message_and_exit_code_2(hemline, runs, photos, tmp_path):
     out = tmp_path / "pred.csv"
     write_weights(tmp_path / "state.safetensors", {"averages.weight": torch.zeros(1)}, {"place": {"epoch": 1}})
@@ -164,6 +205,17 @@ def test_mistakes_are_one_message_and_exit_code_2(hemline, runs, photos, tmp_pat
         ((runs["skirt"], photos, "--category", "dress"), "trained for skirt, not for 'dress'"),
         ((runs["skirt"], photos, "--category", "skrit"), "Did you mean 'skirt'?"),
         ((runs["skirt"], photos, "--device", "gpu"), "device 'gpu' cannot be used"),
+        ((runs["skirt"], photos, "--set", "train.epochs=5"), "only predict.* and decode.* can change after training"),
+        ((runs["skirt"], photos, "--set", "predict.veiws=[1.0]"), "Did you mean 'predict.views'?"),
+        ((runs["skirt"], photos, "--set", "predict.repair=2"), "'predict.repair': must be below 1, got 2"),
+        ((runs["skirt"], photos, "--set", "predict"), "expected KEY=VALUE"),
+        ((runs["skirt"], photos, "--set", "decode.method=vertx"), "Did you mean 'vertex'?"),
+        ((runs["skirt"], photos, "--with", tmp_path / "gone"), "gone: no such run folder or weights file"),
+        ((runs["skirt"], photos, "--with", f"{runs['all']}:0"), "the weight must be a number above 0, got 0"),
+        (
+            (runs["all"], photos / "test.csv", "--with", runs["skirt"]),
+            "garments of dress, but these networks were all trained for skirt",
+        ),
     ):
         code, text, problems = hemline("predict", *arguments, "--out", out)
         assert (code, text) == (2, "")

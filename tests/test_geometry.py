@@ -7,7 +7,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hemline.geometry import PAD_VALUE, apply_affine, crop_affine, invert_affine, photo_box, warp
+from hemline.geometry import (
+    PAD_VALUE,
+    apply_affine,
+    crop_affine,
+    fit_similarity,
+    invert_affine,
+    photo_box,
+    shrink,
+    warp,
+    warp_maps,
+)
 
 CROP_WH = (160, 128)
 
@@ -226,3 +236,68 @@ def test_apply_keeps_leading_axes(shape: tuple[int, ...]) -> None:
 
 def test_photo_box() -> None:
     assert photo_box((512, 384)) == (0.0, 0.0, 512.0, 384.0)
+
+
+def test_maps_move_with_their_peaks_and_keep_their_heights() -> None:
+    """The centre of mass of what is left of a Gaussian, and its height, at scales and angles that views use."""
+    rng = np.random.default_rng(0)
+    errors = []
+    for _ in range(100):
+        centres = rng.uniform(24, 40, (3, 2))
+        maps = np.stack([draw_dot((64, 64), centre, 2.0) for centre in centres]).astype(np.float32) / 255
+        matrix = crop_affine((0, 0, 64, 64), (64, 64), scale=rng.uniform(0.6, 1.3), rotation=rng.uniform(-30, 30))
+        warped, _ = warp_maps(maps, matrix, (64, 64))
+        assert warped.dtype == np.float32
+        assert warped.max((1, 2)) == pytest.approx(maps.max((1, 2)), abs=0.1)
+        found = np.array([find_dot(np.maximum(each, 0)) for each in warped])
+        errors.append(found - apply_affine(matrix, centres))
+    assert np.abs(errors).max() < 0.05
+    assert np.abs(np.mean(errors, (0, 1))).max() < 0.005
+
+
+def test_maps_cover_the_cells_whose_centre_they_hold() -> None:
+    """Two cells of 2 to the right: the first two columns of the result have nothing."""
+    maps = np.arange(8, dtype=np.float32).reshape(1, 2, 4)
+    warped, covered = warp_maps(maps, np.array([[1.0, 0, 2], [0, 1, 0]]), (5, 3))
+    assert covered.tolist() == [[False, False, True, True, True]] * 2 + [[False] * 5]
+    assert warped[0, :2, 2:] == pytest.approx(maps[0, :, :3])
+
+
+def test_shrink_averages_down_to_the_longer_side() -> None:
+    photo = np.zeros((40, 80, 3), np.uint8)
+    photo[:, ::2] = 100
+    small = shrink(photo, 40)
+    assert small.shape == (20, 40, 3)
+    assert (small == 50).all()
+    assert shrink(photo, 20).shape == (10, 20, 3)
+    assert shrink(photo, 80) is photo
+    assert shrink(np.zeros((1000, 2, 3), np.uint8), 100).shape == (100, 1, 3)
+
+
+def test_similarity_undoes_itself() -> None:
+    rng = np.random.default_rng(0)
+    for count in (2, 3, 10):
+        source = rng.uniform(0, 100, (count, 2))
+        matrix = crop_affine((0, 0, 50, 80), (64, 64), scale=rng.uniform(0.5, 2), rotation=rng.uniform(-180, 180))
+        assert fit_similarity(source, apply_affine(matrix, source)) == pytest.approx(matrix)
+
+
+def test_similarity_by_hand() -> None:
+    # A square of side 2 onto one of side 4 with one corner astray, which moves its centre to (11, 23).
+    source = np.array([[0.0, 0], [2, 0], [2, 2], [0, 2]])
+    target = 2 * source + [10, 20] + np.array([[0.0, 0], [0, 0], [0, 0], [-4, 4]])
+    matrix = fit_similarity(source, target)
+    # In complex numbers about the centres: slope = sum(t conj(s)) / sum(|s|^2) = (16 + (-4 + 4i)(-1 - i)) / 8 = 3.
+    assert matrix == pytest.approx(np.array([[3.0, 0, 11 - 3], [0, 3.0, 23 - 3]]))
+
+
+def test_similarity_does_not_mirror() -> None:
+    source = np.array([[-1.0, 0], [1, 0], [0, 3]])
+    matrix = fit_similarity(source, source * [-1, 1])
+    assert np.linalg.det(matrix[:, :2]) > 0
+
+
+def test_similarity_of_coinciding_points_is_a_shift() -> None:
+    assert fit_similarity(np.array([[3.0, 4]]), np.array([[5.0, 1]])) == pytest.approx(
+        np.array([[1.0, 0, 2], [0, 1, -3]])
+    )

@@ -10,7 +10,13 @@ import pytest
 from hemline.annotation import AnnotationTable
 from hemline.errors import DataError
 from hemline.formats.fashionai import COLUMNS, read_annotations, write_annotations
-from hemline.formats.submission import check_submission, merge_submissions, write_submission
+from hemline.formats.submission import (
+    average_submissions,
+    check_submission,
+    merge_submissions,
+    parse_weights,
+    write_submission,
+)
 
 SKIRT = slice(15, 19)
 TROUSERS = [15, 16, 19, 20, 21, 22, 23]
@@ -245,3 +251,49 @@ def test_finds_that_there_is_nothing_to_check(tmp_path: Path) -> None:
     [(problem, [place])] = check_submission(tmp_path / "s.csv").items()
     assert problem == "the file cannot be read"
     assert "unknown column 'category'. Did you mean 'image_category'?" in place
+
+
+def test_averages_by_weight_and_rounds_as_submissions_are(tmp_path: Path) -> None:
+    first = table_of(("a.jpg", "skirt", 10), ("b.jpg", "dress", 20))
+    second = table_of(("b.jpg", "dress", 31), ("a.jpg", "skirt", 14))
+    first.points[0, 0] = -1  # a skirt has no neckline
+    second.points[:, :, 2] = 0
+    files = write_files(tmp_path, {"first.csv": first, "second.csv": second})
+    average = average_submissions(files)
+    assert average.image_ids == ("a.jpg", "b.jpg")
+    assert average.points[0, SKIRT].tolist() == [[12, 8.5, 1]] * 4
+    assert average.points[1, DRESS].tolist() == [[25.5, 8.5, 1]] * 15
+    assert (np.delete(average.points[0], range(15, 19), 0) == -1).all()
+    write_submission(tmp_path / "s.csv", average)
+    assert (tmp_path / "s.csv").read_text().splitlines()[2].split(",")[2] == "26_9_1"
+    weighted = average_submissions(files, weights=[1, 3])
+    assert weighted.points[:, 15, 0].tolist() == [13, -1]
+    assert weighted.points[1, 0, 0] == 20 / 4 + 31 * 3 / 4
+
+
+def test_what_cannot_be_averaged(tmp_path: Path) -> None:
+    full = table_of(("a.jpg", "skirt", 10), ("b.jpg", "dress", 20))
+    other = table_of(("a.jpg", "skirt", 10), ("c.jpg", "dress", 20))
+    part = table_of(("a.jpg", "skirt", 10), ("b.jpg", "dress", 20))
+    part.points[0, 15] = -1
+    files = write_files(tmp_path, {"full.csv": full, "other.csv": other, "part.csv": part})
+    with pytest.raises(DataError) as caught:
+        average_submissions(files[:2])
+    assert str(caught.value).splitlines() == [
+        f"{files[1]}, to be averaged with {files[0]}: the 2 rows do not match the 2 garments expected:",
+        "  1 missing: b.jpg",
+        "  1 not expected: c.jpg",
+    ]
+    with pytest.raises(DataError, match=r"part\.csv.*: 1 points .* are absent: waistband_left of a\.jpg"):
+        average_submissions([files[0], files[2]])
+    with pytest.raises(DataError, match="1 files and 1 weights: averaging needs two or more files"):
+        average_submissions(files[:1])
+    with pytest.raises(DataError, match="2 files and 3 weights"):
+        average_submissions(files[:2], weights=[1, 2, 3])
+
+
+def test_weights_are_numbers_above_0() -> None:
+    assert parse_weights("1, 0.5,3") == [1, 0.5, 3]
+    for text in ("", "1,", "1,0", "-1,2", "1;2", "nan,1", "inf"):
+        with pytest.raises(DataError, match="expected numbers above 0 with commas between them"):
+            parse_weights(text)

@@ -36,9 +36,12 @@ def find_squares(crops: np.ndarray) -> dict[str, np.ndarray]:
     return {"heatmaps": logits}
 
 
-def draw_skirt(size_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def draw_skirt(size_wh: tuple[int, int], *, spread: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Draw a grey photo with four squares.
 
+    Args:
+        size_wh: of the photo.
+        spread: how far the squares are from the photo's centre; their size stays.
     Returns:
         (H, W, 3) uint8, and the centres of the squares (4, 2) in the order of NAMES.
     """
@@ -46,7 +49,7 @@ def draw_skirt(size_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     photo = np.full((height, width, 3), 128, np.uint8)
     half = max(width, height) // 25
     centres = np.array([[0.3, 0.2], [0.6, 0.25], [0.25, 0.8], [0.85, 0.9]]) * size_wh
-    centres = np.round(centres)
+    centres = np.round((1 - spread) * np.array(size_wh) / 2 + spread * centres)
     for (x, y), color in zip(centres.astype(int), (RED, RED, GREEN, GREEN), strict=True):
         photo[y - half : y + half, x - half : x + half] = color
     return photo, centres

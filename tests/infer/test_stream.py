@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from squares import draw_skirt
+from squares import draw_skirt, find_squares
 
 from hemline.annotation import AnnotationTable
 from hemline.errors import DataError, ImageError
-from hemline.images import write_image
+from hemline.images import read_image, write_image
+from hemline.infer.build import build_predictor
+from hemline.infer.finder import Finder
 from hemline.infer.predictor import Predictor
 from hemline.infer.stream import Source, predict_stream, predict_table
 
@@ -99,7 +101,7 @@ def test_reads_only_a_little_ahead_and_can_be_left(predictor, photos):
     assert len(taken) <= 7 * 3 + 2 * 3 + 2
 
 
-def peak_memory(predictor: Predictor, path: Path, count: int) -> int:
+def peak_memory(predictor: Finder, path: Path, count: int) -> int:
     """Measure the highest use of memory, bytes, while `count` photos are predicted."""
     sources = (Source(f"{number}.png", "skirt", path) for number in range(count))
     tracemalloc.start()
@@ -111,19 +113,44 @@ def peak_memory(predictor: Predictor, path: Path, count: int) -> int:
         tracemalloc.stop()
 
 
-def check_memory(schema, tmp_path, *, few: int, many: int) -> None:
+def check_memory(schema, tmp_path, *, few: int, many: int, **options) -> None:
     def run(crops):
         return {"heatmaps": np.zeros((len(crops), 4, 16, 16), np.float32)}
 
     path = tmp_path / "tiny.png"
     write_image(path, np.zeros((8, 8, 3), np.uint8))
-    predictor = Predictor(run, schema, flip=False, batch_size=16)
+    predictor = build_predictor(run, schema, batch_size=16, **options)
     peak_memory(predictor, path, 50)  # imports and caches
     assert peak_memory(predictor, path, many) < 1.1 * peak_memory(predictor, path, few) + 200_000
 
 
 def test_many_photos_use_no_more_memory_than_few(schema, tmp_path):
     check_memory(schema, tmp_path, few=200, many=3_000)
+
+
+def test_many_photos_use_no_more_memory_than_few_with_views_and_a_second_pass(schema, tmp_path):
+    options = {"views": [(0.5, 0.5, 1.0), (0.4, 0.4, 2.0)], "second_pass": True, "repair": 0.1}
+    check_memory(schema, tmp_path, few=100, many=500, **options)
+
+
+def test_a_photo_is_not_kept_whole(schema, tmp_path):
+    """Photos of 3 MB; what is kept of each, two views of 64 x 64 and one photo of 256 x 256, is 0.22 MB."""
+    path = tmp_path / "large.png"
+    write_image(path, np.zeros((1000, 1000, 3), np.uint8))
+    finder = build_predictor(find_squares, schema, views=[(0.5, 0.5, 1.0), (0.4, 0.4, 2.0)], second_pass=True)
+    tracemalloc.start()
+    prepared = [finder.prepare(read_image(path)) for _ in range(10)]
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(prepared) == 10
+    assert kept < 10 * (2 * 64 * 64 + 256 * 256) * 3 + 100_000
+
+
+def test_options_work_on_streams(schema, photos):
+    finder = build_predictor(find_squares, schema, batch_size=3, flip=True, second_pass=True, repair=0.1)
+    for outcome, size_wh in zip(predict_stream(finder, sources_of(photos)), SIZES, strict=True):
+        centres = draw_skirt(size_wh)[1]
+        assert outcome.prediction.keypoints[SKIRT] == pytest.approx(centres, abs=0.2 * max(size_wh) / 64)
 
 
 @pytest.mark.slow

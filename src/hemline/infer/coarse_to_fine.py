@@ -50,6 +50,7 @@ class CoarseToFine(Finder):
         self.categories = common_categories([first, second])
         self.size = max(first.size, second.size)
         self.batch_size = min(first.batch_size, second.batch_size)
+        self.subject = first.subject if first is second else "these networks were all"
 
     def prepare(self, photo: np.ndarray, box: Box | None = None) -> _Kept:
         size_wh = (photo.shape[1], photo.shape[0])

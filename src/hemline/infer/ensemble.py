@@ -31,6 +31,8 @@ class Ensemble(Finder):
         DataError: they have no category in common.
     """
 
+    subject = "these networks were all"
+
     def __init__(self, members: Sequence[Predictor], weights: Sequence[float]) -> None:
         self.members = members
         self.weights = np.array(weights, float) / sum(weights)

@@ -30,11 +30,13 @@ class Finder(ABC):
         categories: that it can answer.
         size: side of the largest network input, pixels.
         batch_size: most photos that `predict_prepared` should be given.
+        subject: what to call it in errors about its categories, "... trained for skirt".
     """
 
     categories: tuple[str, ...]
     size: int
     batch_size: int
+    subject: str = "this network was"
 
     @abstractmethod
     def prepare(self, photo: np.ndarray, box: Box | None = None) -> Prepared:
@@ -99,7 +101,7 @@ class Finder(ABC):
             DataError: it cannot; lists those that can.
         """
         if category not in self.categories:
-            raise DataError(f"this network was trained for {', '.join(self.categories)}, not for '{category}'")
+            raise DataError(f"{self.subject} trained for {', '.join(self.categories)}, not for '{category}'")
 
 
 def common_categories(finders: Sequence[Finder]) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ class Repaired(Finder):
     def __init__(self, finder: Finder, *, below: float) -> None:
         self.finder = finder
         self.below = below
-        self.categories, self.size, self.batch_size = finder.categories, finder.size, finder.batch_size
+        self.categories, self.size = finder.categories, finder.size
+        self.batch_size, self.subject = finder.batch_size, finder.subject
 
     def prepare(self, photo: np.ndarray, box: Box | None = None) -> tuple[Prepared, Size]:
         return self.finder.prepare(photo, box), (photo.shape[1], photo.shape[0])

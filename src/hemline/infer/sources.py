@@ -18,7 +18,7 @@ def find_sources(
     known: Sequence[str],
     category: str | None = None,
     root: Path | None = None,
-    network: str = "this network was",
+    subject: str = "this network was",
 ) -> tuple[list[Source], list[str]]:
     """List the photos that a user named.
 
@@ -31,7 +31,7 @@ def find_sources(
         category: of the photos outside CSVs; of a CSV's rows only these are taken.
         root: the folder that a CSV's ids start from; by default the folder of the CSV, or that folder's parent
             when it is called Annotations.
-        network: whose categories are `known`, for error messages: "... trained for skirt".
+        subject: of errors about categories that are not `known`: "... trained for skirt".
     Returns:
         the sources in order, and one sentence for each CSV or folder of which rows or photos were left out.
     Raises:
@@ -40,11 +40,11 @@ def find_sources(
         ImageError: no such file or folder, or a folder without photos.
     """
     if category is not None and check_category(category) not in known:
-        raise DataError(f"{network} trained for {', '.join(known)}, not for '{category}'")
+        raise DataError(f"{subject} trained for {', '.join(known)}, not for '{category}'")
     sources, notes = [], []
     for place in places:
         if place.suffix.lower() == ".csv":
-            found, left_out = _read_csv(place, known=known, category=category, root=root, network=network)
+            found, left_out = _read_csv(place, known=known, category=category, root=root, subject=subject)
             sources += found
             if left_out:
                 notes.append(f"{place}: {left_out} of {left_out + len(found)} garments are no {category}, left out")
@@ -71,7 +71,7 @@ def _find_photos(place: Path, category: str) -> tuple[list[Source], str | None]:
 
 
 def _read_csv(
-    file: Path, *, known: Sequence[str], category: str | None, root: Path | None, network: str
+    file: Path, *, known: Sequence[str], category: str | None, root: Path | None, subject: str
 ) -> tuple[list[Source], int]:
     """Return the sources of a CSV and how many of its rows are of another category than the wanted one."""
     table = read_annotations(file)
@@ -81,7 +81,7 @@ def _read_csv(
     strange = sorted(set(rows.categories) - set(known))
     if strange:
         raise DataError(
-            f"{file} has garments of {', '.join(strange)}, but {network} trained for {', '.join(known)}; "
+            f"{file} has garments of {', '.join(strange)}, but {subject} trained for {', '.join(known)}; "
             "take the rows of one category with --category"
         )
     if root is None:

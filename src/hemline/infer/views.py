@@ -74,6 +74,8 @@ def merge_maps(
         combine: "mean" over the views that show a cell, or "max".
     Returns:
         (K, h, w) float32; 0 where no view shows a cell.
+    Edge cases: a peak across the edge of a view that does not see it may move by up to a cell, since its cells are
+    averaged over fewer views on one side.
     """
     _, height, width = maps[0].shape
     cells_of_crop = np.array([[stride, 0, 0], [0, stride, 0], [0, 0, 1.0]])

@@ -43,6 +43,12 @@ def test_a_study(tmp_path):
     assert study.switch[1].verdict == "Flip helps."
 
 
+def test_further_changes_come_last(tmp_path):
+    (tmp_path / "study.toml").write_text(GOOD)
+    study = read_study(tmp_path / "study.toml", changes=["train.epochs=7"])
+    assert study.set == ("train.epochs=5", "train.epochs=7")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

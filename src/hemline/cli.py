@@ -378,6 +378,10 @@ def ablate(
     run: Annotated[
         Path | None, typer.Option(file_okay=False, help="A run folder: the base with seed 0, trained before.")
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key for the base and all switches. May be repeated."),
+    ] = None,
 ) -> None:
     """Measure what each switch of a study does to NE: paired with the base, with an interval of the difference.
 
@@ -390,7 +394,7 @@ def ablate(
     from hemline.report.ablation import PLOT, TABLE, effect_table, write_effect_plot
     from hemline.study import read_study
 
-    chosen = read_study(study)
+    chosen = read_study(study, changes=set_ or ())
     (table, notes), (validation, val_notes) = read_roots(data), read_roots(val)
     for note in [*notes, *val_notes]:
         typer.echo(note)

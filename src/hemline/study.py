@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field, field_validator
@@ -64,10 +65,14 @@ class Study(Section):
         return value
 
 
-def read_study(path: Path) -> Study:
+def read_study(path: Path, *, changes: Sequence[str] = ()) -> Study:
     """Read a study file.
 
+    Args:
+        path: the TOML file.
+        changes: further keys to change for the base and all switches.
     Raises:
         RecipeError: missing file, broken TOML, unknown key, or a value that makes no sense; names the key.
     """
-    return parse_section(Study, read_toml(path), source=str(path))
+    study = parse_section(Study, read_toml(path), source=str(path))
+    return study.model_copy(update={"set": (*study.set, *changes)})

@@ -236,7 +236,9 @@ class PredictSection(Section):
     )
     rotations: tuple[float, ...] = Field((0.0,), min_length=1, description="of each view, degrees")
     merge: Literal["maps", "coordinates"] = Field("maps", description="what is averaged over views")
-    combine: Literal["mean", "max"] = Field("mean", description="how the maps of several views become one")
+    combine: Literal["mean", "max"] = Field(
+        "mean", description="how several views become one; max: of points the surest"
+    )
     second_pass: bool = Field(False, description="look again, at the box of the first pass's points")
     margin: float = Field(0.25, ge=0, description="of the second pass: room about the points, share of the box")
     repair: float = Field(0.0, ge=0, lt=1, description="replace points with a lower score by the mean shape's")

@@ -176,6 +176,9 @@ def test_a_point_outside_a_view_does_not_pull(of_values):
     point, score = predict_flat(answering({(8, 2): 0.5}, edge), of_values, **options)
     assert point == pytest.approx([10, 34], abs=1e-3)
     assert score == pytest.approx(0.5, abs=1e-3)
+    # Something like the point in the middle of the view does not pull either.
+    point, _ = predict_flat(answering({(8, 2): 0.5}, {(8, 8): 0.9}), of_values, **options)
+    assert point == pytest.approx([10, 34], abs=1e-3)
     # Where no other view has the point, it is the answer.
     point, score = predict_flat(answering({}, edge), of_values, **options)
     assert point == pytest.approx([16, 33], abs=1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hemline.geometry import apply_affine
-from hemline.infer.views import EDGE_WEIGHT, WHOLE, edge_weights, merge_maps, merge_points, view_affine
+from hemline.infer.views import EDGE_WEIGHT, WHOLE, merge_maps, merge_points, view_affine, view_weights
 
 PHOTO = (0.0, 0.0, 200.0, 100.0)
 
@@ -34,13 +34,33 @@ def test_a_view_of_a_box_takes_shares_of_the_box():
     assert apply_affine(affine, np.array([120.0, 40.0])) == pytest.approx([64, 32])
 
 
+def weigh(found: list[list[tuple[float, float]]], views, scores=None) -> list[list[float]]:
+    """Weigh the points found, in pixels of a photo of 64 x 64, by views and rotations."""
+    box = (0.0, 0.0, 64.0, 64.0)
+    affines = np.array([view_affine(box, view, rotation, size=64) for view, rotation in views])
+    points = np.array(found, float)
+    scores = np.ones(points.shape[:2]) if scores is None else np.array(scores)
+    return view_weights(points, scores, affines, box, size=64).tolist()
+
+
 def test_points_at_the_edge_of_a_part_of_the_photo_do_not_count():
-    points = np.array([[32, 32], [1.9, 32], [32, 62.1], [2.1, 61.9]])  # the edge of 64 pixels is 2 wide
-    whole = view_affine(PHOTO, WHOLE, 0, size=64)
-    assert edge_weights(points, PHOTO, whole, size=64).tolist() == [1, 1, 1, 1]
-    for view, rotation in (((0.5, 0.5, 1.1), 0), ((0.4, 0.5, 1.0), 0), (WHOLE, 5)):
-        part = view_affine(PHOTO, view, rotation, size=64)
-        assert edge_weights(points, PHOTO, part, size=64).tolist() == [1, EDGE_WEIGHT, EDGE_WEIGHT, 1]
+    """The middle half of the photo is seen at zoom 2: from 16 to 48, without an edge of one photo pixel."""
+    points = [(32, 32), (16.9, 32), (32, 47.1), (17.1, 46.9)]
+    assert weigh([points], [((0.5, 0.5, 2.0), 0)]) == [[1, EDGE_WEIGHT, EDGE_WEIGHT, 1]]
+    edges = [(1.9, 32), (32, 62.1), (2.1, 61.9)]  # at zoom 1 the edge is 2 photo pixels
+    assert weigh([edges], [(WHOLE, 0)]) == [[1, 1, 1]]
+    assert weigh([edges], [((0.5, 0.5, 0.9), 0)]) == [[1, 1, 1]]
+    assert weigh([[(1, 1)]], [(WHOLE, 10)]) == [[EDGE_WEIGHT]]
+    assert weigh([[(32, 32)]], [(WHOLE, 10)]) == [[1]]
+
+
+def test_a_part_does_not_count_for_what_the_whole_finds_elsewhere():
+    """The left view shows x from 0 to 32; whatever it says of a point that is at 50, or at 31.5, is wrong."""
+    views = [(WHOLE, 0), ((0.25, 0.5, 2.0), 0)]
+    found = [[(50, 32), (20, 32), (31.5, 32), (50, 32)], [(16, 32)] * 4]
+    scores = [[1, 1, 1, 0], [1, 1, 1, 1]]  # the whole does not see the last point, and so cannot say
+    assert weigh(found, views, scores) == [[1] * 4, [EDGE_WEIGHT, 1, EDGE_WEIGHT, 1]]
+    assert weigh(found[::-1], views[::-1], scores[::-1]) == [[EDGE_WEIGHT, 1, EDGE_WEIGHT, 1], [1] * 4]
 
 
 def merge(maps: list[np.ndarray], views: list[tuple[float, float, float]], combine: str) -> np.ndarray:

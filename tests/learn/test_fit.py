@@ -86,6 +86,35 @@ def test_overfits_a_few_garments_and_the_saved_network_answers_as_well(table, tm
     assert ne(predicted.points[:, :, :2], few.points, categories=few.categories) == pytest.approx(min(errors), rel=1e-4)
 
 
+def test_validation_asks_as_predict_will(table, tmp_path):
+    """NE in the log is that of the whole [predict] and [decode] sections, and theirs are in the weights file."""
+    # After four epochs the scores lie from 0.056 to 0.064: some points are repaired.
+    asked = {"flip": True, "views": [1.0, [0.5, 0.4, 1.2]], "rotations": [0, 5], "second_pass": True, "repair": 0.058}
+    content = {
+        **SMALL,
+        "predict": asked,
+        "decode": {"method": "argmax"},
+        "train": {**SMALL["train"], "epochs": 4, "validate_every": 4},
+    }
+    weights = fit(parse_recipe(content), table, out=tmp_path / "run", validation=table)
+    measured = read_weights(weights)[1]["ne"]
+
+    def measure(**changes) -> float:
+        points = predict_table(load_predictor(weights, device="cpu", **changes), table).points
+        return ne(points[:, :, :2], table.points, categories=table.categories)
+
+    assert measure() == pytest.approx(measured, rel=1e-4)
+    for changes in (
+        {"predict": {"views": [(0.5, 0.5, 1.0)]}},
+        {"predict": {"rotations": [0.0]}},
+        {"predict": {"second_pass": False}},
+        {"predict": {"repair": 0.0}},
+        {"decode": {"method": "vertex"}},
+        {"flip": False},
+    ):
+        assert measure(**changes) != pytest.approx(measured, rel=1e-4)
+
+
 def test_run_folder_tells_how_it_was_made(table, tmp_path):
     weights = fit(recipe(), table, out=tmp_path / "run", validation=table)
     assert read_recipe(tmp_path / "run" / "recipe.toml") == recipe()

@@ -15,7 +15,7 @@ from hemline.garments import CATEGORY_KEYPOINTS, flip_permutation
 from hemline.geometry import apply_affine, invert_affine, photo_box, warp
 from hemline.infer.finder import Box, Finder, Size
 from hemline.infer.schema import Schema
-from hemline.infer.views import WHOLE, View, edge_weights, merge_maps, merge_points, view_affine
+from hemline.infer.views import WHOLE, View, merge_maps, merge_points, view_affine, view_weights
 
 Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 """A network: (B, 3, S, S) uint8 RGB crops to the raw outputs of its final stage."""
@@ -46,8 +46,8 @@ class Predictor(Finder):
         flip: average each crop with its mirror image.
         views: places and zooms of the crops, as shares of the photo.
         rotations: of each view, degrees, clockwise as seen on the image.
-        merge: "maps" or "coordinates". Points count as their score; one at the edge of a crop that shows only a part
-            of the photo does not count where another view has the point.
+        merge: "maps" or "coordinates". Points count as their score, but those that cannot lie in their view do not
+            count, see `view_weights`.
         combine: "mean", or "max": of maps, cell by cell; of coordinates, the point with the highest score.
         batch_size: most crops per call of `run`.
     Raises:
@@ -100,17 +100,8 @@ class Predictor(Finder):
     ) -> list[Prediction]:
         if self.merge == "maps":
             return self.locate(self.maps(prepared), prepared, categories, image_ids=image_ids)
-        points, scores, weights = [], [], []  # of each crop, mirrored ones apart
-        for at, view in enumerate(self.views):
-            affines = [self._affine(photo.box, *view) for photo in prepared]
-            for activated in self._activate(np.stack([photo.pixels[at] for photo in prepared])):
-                points_crop, found = self.codec.decode(activated)  # (B, K, 2), (B, K)
-                rows = list(zip(points_crop, prepared, affines, strict=True))
-                points.append([apply_affine(invert_affine(affine), row) for row, _, affine in rows])
-                weights.append([edge_weights(row, photo.box, affine, size=self.size) for row, photo, affine in rows])
-                scores.append(found)
-        merged = merge_points(np.array(points), np.array(scores), np.array(weights), combine=self.combine)
-        return self._fill_in(*merged, prepared, categories, image_ids=image_ids)
+        points, scores = self._merge_coordinates(prepared)
+        return self._fill_in(points, scores, prepared, categories, image_ids=image_ids)
 
     def maps(self, prepared: Sequence[Crops]) -> dict[str, np.ndarray]:
         """Run the network on all views and merge what it says in one grid, see `grid`.
@@ -162,6 +153,22 @@ class Predictor(Finder):
         self.check_category(category)
         shares = np.array([share or (np.nan, np.nan) for share in self.schema.layouts[category]])  # (24, 2)
         return Prediction(image_id, category, shares * size_wh, np.where(np.isnan(shares[:, 0]), np.nan, 0.0))
+
+    def _merge_coordinates(self, prepared: Sequence[Crops]) -> tuple[np.ndarray, np.ndarray]:
+        """Decode all views, and average the points (B, K, 2) and scores (B, K) on the photos."""
+        answers: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = [[] for _ in prepared]  # of M crops each
+        for at, view in enumerate(self.views):
+            for activated in self._activate(np.stack([photo.pixels[at] for photo in prepared])):
+                decoded = zip(*self.codec.decode(activated), strict=True)
+                for answer, photo, (points_crop, scores) in zip(answers, prepared, decoded, strict=True):
+                    affine = self._affine(photo.box, *view)
+                    answer.append((apply_affine(invert_affine(affine), points_crop), scores, affine))
+        merged = []
+        for answer, photo in zip(answers, prepared, strict=True):
+            points, scores, affines = (np.array(each) for each in zip(*answer, strict=True))  # (M, K, 2), (M, K)
+            weights = view_weights(points, scores, affines, photo.box, size=self.size)
+            merged.append(merge_points(points, scores, weights, combine=self.combine))
+        return np.array([points for points, _ in merged]), np.array([scores for _, scores in merged])
 
     def _fill_in(
         self,

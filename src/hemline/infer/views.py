@@ -18,7 +18,7 @@ EDGE = 1 / 32
 """A point found this near to the edge of a crop, as a share of its side, may lie outside of it."""
 
 EDGE_WEIGHT = 1e-6
-"""The weight of such a point where the crop shows a part of the photo: none, unless no other view has the point."""
+"""The weight of a view that does not count: none, unless no other view has the point."""
 
 
 def view_affine(box: Box, view: View, rotation: float, *, size: int) -> np.ndarray:
@@ -39,26 +39,41 @@ def view_affine(box: Box, view: View, rotation: float, *, size: int) -> np.ndarr
     return crop_affine(moved, (size, size), scale=zoom, rotation=rotation)
 
 
-def edge_weights(points_crop: np.ndarray, box: Box, affine: np.ndarray, *, size: int) -> np.ndarray:
-    """Weigh points by whether they can be trusted to lie in the crop.
+def view_weights(points: np.ndarray, scores: np.ndarray, affines: np.ndarray, box: Box, *, size: int) -> np.ndarray:
+    """Weigh the points that views of one photo found by whether they can lie in the view.
 
-    A network has to answer for points outside its crop, too, and then often points to the edge.
+    A network has to answer for points outside its crop, too, and then points to the edge, or to something like them.
+    So a view of a part of the photo does not count for points that it finds at its edge, or that the views of the
+    whole photo find at its edge or beyond.
 
     Args:
-        points_crop: (K, 2) crop pixels.
+        points: (M, K, 2) on the photo.
+        scores: (M, K).
+        affines: (M, 2, 3) photo to crop of each view.
         box: of the photo, as for `view_affine`.
-        affine: photo to crop.
         size: side of the crop.
     Returns:
-        (K,) 1, or EDGE_WEIGHT for a point at the edge of a crop that does not show the whole box.
+        (M, K) 1, or EDGE_WEIGHT where a view does not count.
     """
     left, top, right, bottom = box
-    corners = apply_affine(affine, np.array([[left, top], [right, top], [left, bottom], [right, bottom]]))
-    if (corners > -1e-6).all() and (corners < size + 1e-6).all():
-        return np.ones(len(points_crop))
-    margin = EDGE * size
-    at_edge = ((points_crop < margin) | (points_crop > size - margin)).any(1)
-    return np.where(at_edge, EDGE_WEIGHT, 1.0)
+    corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
+    whole = np.array([_inside(apply_affine(affine, corners), size, margin=-1e-6).all() for affine in affines])
+    weights = np.ones(scores.shape)
+    for view, affine in enumerate(affines):
+        if whole[view]:
+            continue
+        inside = _inside(apply_affine(affine, points[view]), size, margin=EDGE * size)
+        if whole.any():
+            expected, seen = merge_points(points[whole], scores[whole], weights[whole])  # (K, 2), (K,)
+            inside &= _inside(apply_affine(affine, expected), size, margin=EDGE * size) | (seen == 0)
+        weights[view] = np.where(inside, 1.0, EDGE_WEIGHT)
+    return weights
+
+
+def _inside(points_crop: np.ndarray, size: int, *, margin: float) -> np.ndarray:
+    """Tell which points (..., 2) are further than `margin` inside a crop."""
+    inside: np.ndarray = np.all((points_crop >= margin) & (points_crop <= size - margin), axis=-1)
+    return inside
 
 
 def merge_maps(

@@ -28,7 +28,7 @@ def test_every_default() -> None:
     assert parse_recipe({"name": "x"}).model_dump() == {
         "name": "x",
         "categories": ("blouse", "outwear", "dress", "skirt", "trousers"),
-        "model": {"name": "cpn", "backbone": None, "backbone_weights": "random", "options": {}},
+        "model": {"name": "cpn", "backbone": None, "backbone_weights": "random", "weights": "", "options": {}},
         "input": {"size": 256, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
         "codec": {"name": "belief", "options": {}},
         "decode": {"method": "vertex", "blur": 0, "upsample": 1, "cells": 11, "window": 7},

@@ -56,6 +56,7 @@ class ModelSection(Section):
     name: str = Field("cpn", description="architecture, see `hemline models`")
     backbone: str | None = Field(None, description="timm name of the backbone, for architectures that take one")
     backbone_weights: str = Field("random", description="'random', 'timm' (downloads), or a .safetensors path")
+    weights: str = Field("", description="a run folder or weights file whose whole network to start from; '' for none")
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the architecture")
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hemline.annotation import AnnotationTable
-from hemline.errors import RecipeError
+from hemline.errors import RecipeError, WeightsError
 from hemline.formats.roots import read_roots
 from hemline.learn import fit as loop
 from hemline.learn.checkpoint import read_weights
@@ -85,6 +85,23 @@ def test_training_stops_early(table, tmp_path, monkeypatch):
 def test_what_looks_at_the_validation_needs_one(table, tmp_path, options):
     with pytest.raises(RecipeError, match=r"need validation data \(--val\)"):
         fit(recipe(**options), table, out=tmp_path)
+
+
+def test_training_starts_from_a_trained_network(table, tmp_path):
+    first = fit(recipe(epochs=1, ema=0.0), table, out=tmp_path / "first")
+    content = recipe(epochs=1, ema=0.0, lr=1e-12).model_dump(exclude_none=True)
+    content["model"]["weights"] = str(tmp_path / "first")
+    second = fit(parse_recipe(content), table, out=tmp_path / "second")
+    start, end = read_weights(first)[0], read_weights(second)[0]
+    learned = [name for name in start if name.endswith("weight")]
+    assert max((start[name] - end[name]).abs().max() for name in learned) < 1e-6
+
+    content["categories"] = ["skirt"]
+    with pytest.raises(WeightsError, match="its keypoints are others; give a network of skirt"):
+        fit(parse_recipe(content), table, out=tmp_path / "skirts")
+    content["model"]["weights"] = str(tmp_path / "first" / "state.safetensors")
+    with pytest.raises(WeightsError, match="a training state; give a network of skirt"):
+        fit(parse_recipe(content), table, out=tmp_path / "skirts")
 
 
 def test_a_frozen_backbone_stays_as_it_was(table, tmp_path):

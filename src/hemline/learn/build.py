@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ from lightning.fabric import Fabric
 
 from hemline.annotation import AnnotationTable
 from hemline.codecs import DECODE_OPTIONS, decode_options
-from hemline.errors import RecipeError
+from hemline.errors import RecipeError, WeightsError
 from hemline.images import image_size
 from hemline.infer.schema import Schema, channels_of, keypoint_names, mean_layouts
+from hemline.infer.torch_backend import find_weights
 from hemline.learn.augment import Augmenter
+from hemline.learn.checkpoint import load_strictly, read_weights
 from hemline.learn.dataset import PhotoDataset
 from hemline.models import build_model
 from hemline.models.network import Network
@@ -79,6 +82,27 @@ def build_network(
         layouts=mean_layouts(data, sizes_wh),
     )
     return network, schema
+
+
+def load_start(network: Network, schema: Schema, path: Path) -> None:
+    """Fill a network with the weights of a trained one of the same kind.
+
+    Args:
+        network: filled in place.
+        schema: what it predicts.
+        path: a run folder, of which the best weights are taken, else the last; or a weights file.
+    Raises:
+        WeightsError: no such weights, or those of another network or of other keypoints.
+    """
+    file = find_weights(path)
+    tensors, description = read_weights(file)
+    known = description.get("schema", {}).get("keypoints")
+    if known != list(schema.keypoints):
+        raise WeightsError(
+            f"{file} cannot be a start: {'a training state' if known is None else 'its keypoints are others'}; give a "
+            f"network of {', '.join(schema.categories)}"
+        )
+    load_strictly(network, tensors, source=str(file))
 
 
 def build_dataset(recipe: Recipe, data: AnnotationTable, schema: Schema) -> PhotoDataset:

@@ -21,7 +21,7 @@ from hemline.infer.build import build_predictor
 from hemline.infer.stream import predict_table
 from hemline.infer.torch_backend import torch_runner
 from hemline.learn.averaging import build_average, refresh_norm
-from hemline.learn.build import build_dataset, build_fabric, build_network
+from hemline.learn.build import build_dataset, build_fabric, build_network, load_start
 from hemline.learn.checkpoint import BEST, LAST, write_weights
 from hemline.learn.dataset import EpochBatches, build_loader, load_batches
 from hemline.learn.losses import check_losses, total_loss
@@ -135,6 +135,8 @@ class _Run:
         resume = resume and (out / STATE).is_file()
         weights = "random" if resume else recipe.model.backbone_weights  # the state holds them already
         self.network, self.schema = build_network(recipe, data, backbone_weights=weights)
+        if recipe.model.weights and not resume:
+            load_start(self.network, self.schema, Path(recipe.model.weights))
         self.network.to(memory_format=torch.channels_last)
         optimizer = build_optimizer(
             options.optimizer,

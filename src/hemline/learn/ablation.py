@@ -40,7 +40,7 @@ class Measured:
     Attributes:
         name: the switch's, or "base".
         seed: of its training.
-        recipe: all of its keys.
+        recipe: those of its keys that are not at their defaults.
         data: `annotation.fingerprint` of the training and validation data.
         errors: (N, 24) percent: `metrics.point_errors` on the validation data, the points that count in front, NaN
             after them. Which points count depends on the data alone, so that in all variants a place is one point.
@@ -138,7 +138,7 @@ def _measure(
     return Measured(
         name=switch.name,
         seed=seed,
-        recipe=recipe.model_dump(mode="json"),
+        recipe=recipe.model_dump(mode="json", exclude_defaults=True),
         data=data,
         errors=_to_the_front(point_errors(predicted.points[:, :, :2], rows.points, categories=rows.categories)),
         speed=None if switch.trains else _relative_speed(finder, load_predictor(network(BASE, seed)), rows),
@@ -185,7 +185,7 @@ def _write(file: Path, measured: Measured) -> None:
 
 def _read(file: Path, recipe: Recipe, *, data: int) -> Measured:
     content = json.loads(file.read_text(encoding="utf-8"))
-    same_keys = content["recipe"] == recipe.model_dump(mode="json")
+    same_keys = content["recipe"] == recipe.model_dump(mode="json", exclude_defaults=True)
     if not same_keys or content["data"] != data:
         raise RecipeError(
             f"{file} was measured {'on other data' if same_keys else 'with other keys'} than the study has now; remove "

@@ -134,8 +134,9 @@ def test_what_needs_no_training_is_timed_beside_the_base(done):
 
 def test_seeds_differ_and_the_common_keys_hold(done, folder):
     results = [json.loads((folder / "out" / "results" / f"base-{seed}.json").read_text()) for seed in range(2)]
-    assert [result["recipe"]["train"]["seed"] for result in results] == [0, 1]
-    assert all(result["recipe"]["augment"]["gray"] == 0 for result in results)
+    recipes = [parse_recipe(result["recipe"]) for result in results]
+    assert [recipe.train.seed for recipe in recipes] == [0, 1]
+    assert [recipe.augment.gray for recipe in recipes] == [0, 0]
     assert results[0]["errors"] != results[1]["errors"]
 
 

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from hemline.formats import fashionai
+from hemline.formats import coco, fashionai
 
-FORMATS: dict[str, ModuleType] = {"fashionai": fashionai}
+FORMATS: dict[str, ModuleType] = {"fashionai": fashionai, "coco": coco}

@@ -96,15 +96,15 @@ def _tiles(rng: Rng, size: int, light: Light) -> np.ndarray:
 
 
 def _carpet(rng: Rng, size: int, light: Light) -> np.ndarray:
-    color = dye(rng).astype(np.float32)
+    color = _cloth_color(rng)
     pile = smooth_noise(rng, (size, size), (size // 2, size // 2)) + rng.standard_normal((size, size), np.float32)
     walked = smooth_noise(rng, (size, size), (5, 5))
-    return color * (1 + (0.5 * pile * np.float32(rng.uniform(0.05, 0.25)) + 0.06 * walked))[:, :, None]
+    return color * (1 + (0.5 * pile * np.float32(rng.uniform(0.03, 0.14)) + 0.06 * walked))[:, :, None]
 
 
 def _sheet(rng: Rng, size: int, light: Light) -> np.ndarray:
-    relief = make_relief(rng, size, light, wrinkles=rng.uniform(0.2, 1.6), scale=size * rng.uniform(0.4, 1.3))
-    return dye(rng).astype(np.float32) * relief.brightness[:, :, None]
+    relief = make_relief(rng, size, light, wrinkles=rng.uniform(0.1, 1.6), scale=size * rng.uniform(0.25, 0.9))
+    return _cloth_color(rng) * relief.brightness[:, :, None]
 
 
 def _bedspread(rng: Rng, size: int, light: Light) -> np.ndarray:
@@ -184,6 +184,13 @@ def _street(rng: Rng, size: int, light: Light) -> np.ndarray:
     scene += rng.normal(0, 1, (small, small, 1)).astype(np.float32) * 6
     scene = cv2.GaussianBlur(scene, (0, 0), small * rng.uniform(0.004, 0.03))
     return cv2.resize(scene, (size, size))
+
+
+def _cloth_color(rng: Rng) -> np.ndarray:
+    """Draw the colour of a carpet or a sheet: often pale, sometimes strong, (3,) float32."""
+    color = dye(rng)
+    grey = np.array([205.0, 195, 180]) * rng.uniform(0.4, 1.15)
+    return (color + rng.uniform(0, 0.9) * (grey - color)).astype(np.float32)
 
 
 def _urban(rng: Rng) -> np.ndarray:

@@ -20,7 +20,7 @@ def tilt_points(rng: Rng, points: np.ndarray, size: int) -> np.ndarray:
 def expose(rng: Rng, image: np.ndarray) -> np.ndarray:
     """Apply white balance, exposure, contrast and vignetting to (size, size, 3) float32; returns the same, unclipped."""
     size = image.shape[0]
-    gain = np.exp(rng.normal(0, 0.05, 3)) * np.exp(rng.normal(0.02, 0.14))
+    gain = np.exp(rng.normal(0, 0.05, 3)) * np.exp(rng.normal(-0.03, 0.15))
     contrast, pivot = np.exp(rng.normal(0, 0.1)), rng.uniform(90, 150)
     image = image * (gain * contrast).astype(np.float32) + np.float32(pivot * (1 - contrast))
     if rng.random() < 0.5:
@@ -43,7 +43,7 @@ def record(rng: Rng, image: np.ndarray) -> np.ndarray:
     elif kind < 0.36:
         image = _shake(rng, image, size)
     elif kind < 0.5:  # sharpened by the phone
-        image = image + rng.uniform(0.3, 1.0) * (image - cv2.GaussianBlur(image, (0, 0), 1.0))
+        image = image + rng.uniform(0.2, 0.7) * (image - cv2.GaussianBlur(image, (0, 0), 1.0))
     if rng.random() < 0.7:
         grain = rng.standard_normal((size, size, 1), np.float32) * np.float32(rng.exponential(3.0))
         image = image + grain

@@ -66,8 +66,8 @@ def cover_polygons(polygons: Sequence[np.ndarray], size: int) -> Cover | None:
     if window is None:
         return None
     grid, corner = _fine_grid(window)
-    for polygon in polygons:
-        cv2.fillPoly(grid, [_fixed(polygon, corner, size)], 255, shift=_FRACTION_BITS)
+    for polygon in _fixed(polygons, corner, size):
+        cv2.fillPoly(grid, [polygon], 255, shift=_FRACTION_BITS)
     return Cover(window, _average_down(grid))
 
 
@@ -77,7 +77,7 @@ def cover_lines(lines: Sequence[np.ndarray], width: float, size: int) -> Cover |
     if window is None:
         return None
     grid, corner = _fine_grid(window)
-    fixed = [_fixed(line, corner, size) for line in lines]
+    fixed = _fixed(lines, corner, size)
     cv2.polylines(grid, fixed, False, 255, thickness=max(1, round(width * OVERSAMPLING)), shift=_FRACTION_BITS)
     return Cover(window, _average_down(grid))
 
@@ -152,8 +152,8 @@ def cast_shadow(canvas: Canvas, cover: Cover, offset: np.ndarray, softness: floa
 
 def _window(lines: Sequence[np.ndarray], size: int, margin: float) -> tuple[slice, slice] | None:
     """Find the rows and columns of the picture that the lines and a margin touch."""
-    low = np.min([line.min(0) for line in lines], 0) - margin
-    high = np.max([line.max(0) for line in lines], 0) + margin
+    points = np.concatenate(lines)
+    low, high = points.min(0) - margin, points.max(0) + margin
     left, top = (int(value) for value in np.clip(np.floor(low), 0, size))
     right, bottom = (int(value) for value in np.clip(np.ceil(high), 0, size))
     if right <= left or bottom <= top:
@@ -167,11 +167,12 @@ def _fine_grid(window: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros(shape, np.uint8), np.array([columns.start, rows.start], np.float64)
 
 
-def _fixed(points: np.ndarray, corner: np.ndarray, size: int) -> np.ndarray:
+def _fixed(lines: Sequence[np.ndarray], corner: np.ndarray, size: int) -> list[np.ndarray]:
     """Turn picture coordinates into OpenCV's: centres of fine pixels at whole numbers, fraction bits below."""
-    near = np.clip(points, -_FAR * size, (_FAR + 1) * size)
-    fine: np.ndarray = np.round(((near - corner) * OVERSAMPLING - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)
-    return fine
+    near = np.clip(np.concatenate(lines), -_FAR * size, (_FAR + 1) * size)
+    fine = np.round(((near - corner) * OVERSAMPLING - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)
+    ends = np.cumsum([len(line) for line in lines])
+    return [fine[end - len(line) : end] for line, end in zip(lines, ends, strict=True)]
 
 
 def _average_down(grid: np.ndarray) -> np.ndarray:

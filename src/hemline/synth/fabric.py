@@ -41,18 +41,18 @@ def plain_fabric(color: np.ndarray) -> Fabric:
 
 def dye(rng: Rng) -> np.ndarray:
     """Draw a colour that clothes have: dark, white, grey, muted or strong; (3,) float RGB."""
-    kind = rng.choice(6, p=(0.26, 0.15, 0.11, 0.2, 0.18, 0.1))
+    kind = rng.choice(6, p=(0.28, 0.15, 0.13, 0.24, 0.11, 0.09))
     if kind == 0:
         return _hsv(rng.uniform(0, 360), rng.uniform(0, 0.45), rng.uniform(0.06, 0.26))
     if kind == 1:
-        return _hsv(rng.uniform(20, 260), rng.uniform(0, 0.1), rng.uniform(0.85, 1.0))
+        return _hsv(rng.uniform(20, 260), rng.uniform(0, 0.1), rng.uniform(0.78, 0.97))
     if kind == 2:
         return _hsv(rng.uniform(0, 360), rng.uniform(0, 0.08), rng.uniform(0.3, 0.8))
     if kind == 3:  # khaki, brown, olive, rose, navy
         return _hsv(rng.choice((25, 35, 60, 90, 210, 230, 345)) + rng.normal(0, 8), rng.uniform(0.15, 0.55), rng.uniform(0.25, 0.85))
     if kind == 4:
-        return _hsv(rng.choice((0, 15, 45, 140, 180, 205, 225, 285, 330)) + rng.normal(0, 10), rng.uniform(0.6, 1), rng.uniform(0.45, 1))
-    return _hsv(rng.uniform(0, 360), rng.uniform(0.12, 0.4), rng.uniform(0.75, 1.0))
+        return _hsv(rng.choice((0, 15, 45, 140, 180, 205, 225, 285, 330)) + rng.normal(0, 10), rng.uniform(0.55, 0.95), rng.uniform(0.4, 0.95))
+    return _hsv(rng.uniform(0, 360), rng.uniform(0.12, 0.4), rng.uniform(0.7, 0.95))
 
 
 def denim_blue(rng: Rng) -> np.ndarray:

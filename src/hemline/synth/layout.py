@@ -48,12 +48,15 @@ def own_name(category: str, name: str) -> str:
 
 
 def width_of(at: Places, size: int) -> float:
-    """Measure the garment's width in pixels: between its armpits or its waist's corners, shoulders if wider."""
+    """Measure the garment's width in pixels: between its armpits or its waist's corners, shoulders if wider.
+
+    Edge cases: odd layouts are as wide as 0.03 to 1.5 pictures.
+    """
     pairs = [("armpit_left", "armpit_right"), ("waistband_left", "waistband_right")]
     spans = [length_of(at[right] - at[left]) for left, right in pairs if left in at]
     if "shoulder_left" in at:
         spans.append(0.75 * length_of(at["shoulder_right"] - at["shoulder_left"]))
-    return max(0.03 * size, *spans)
+    return float(np.clip(max(spans, default=0.0), 0.03 * size, 1.5 * size))
 
 
 def _complete_top(at: Places, size: int) -> Places:

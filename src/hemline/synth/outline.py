@@ -144,7 +144,7 @@ def sleeve_rails(
     forward = unit(reach)
     if length_of(reach) < 1.3 * length_of(opening):  # a short sleeve's slanted hem says little about the arm
         leave = unit(leave + 1.5 * forward)
-    enter = unit(turn_right(armpit - shoulder) * -side + 1.2 * forward)
+    enter = unit(unit(turn_right(armpit - shoulder) * -side) + 3.0 * forward)
     if float(leave @ forward) < 0.7:  # bent: the upper arm does not point at the hand
         enter = unit(2 * forward - leave)
     rails = []

@@ -83,7 +83,7 @@ def draw_piece(canvas: Canvas, piece: Piece, layer: int, light: Light, relief: R
     if cover is None:
         return
     if piece.lift > 0:
-        strength = min(0.5, 0.16 + 0.16 * piece.lift)
+        strength = min(0.4, 0.08 + 0.14 * piece.lift)
         cast_shadow(canvas, cover, light.shadow * piece.lift, light.softness * (0.4 + 0.6 * piece.lift), strength)
     window = cover.window
     slopes = (relief.slopes[0][window], relief.slopes[1][window]) if piece.folded else None
@@ -95,8 +95,8 @@ def draw_piece(canvas: Canvas, piece: Piece, layer: int, light: Light, relief: R
         tone *= round_off(cover, light, piece.roundness)
     lit = color * tone[:, :, None]
     if piece.fabric.gloss > 0:
-        shine = np.maximum(tone - np.float32(1.04), 0) * np.float32(500 * piece.fabric.gloss)
-        lit = lit + np.minimum(shine, 140)[:, :, None]
+        shine = np.maximum(tone - np.float32(1.02), 0) * np.float32(330 * piece.fabric.gloss)
+        lit = lit + np.minimum(shine, 90)[:, :, None]
     paint(canvas, cover, lit, opacity=piece.fabric.opacity)
     for mark in piece.marks:
         drawn = cover_lines(mark.lines, mark.width, canvas.size) if mark.width else cover_polygons(mark.lines, canvas.size)

@@ -48,8 +48,8 @@ def random_light(rng: Rng, size: int) -> Light:
     angle = rng.normal(-np.pi / 2, 1.0)
     direction = np.array([np.cos(angle), np.sin(angle)])
     contrast = rng.uniform(0.4, 1.3)
-    reach = size * rng.uniform(0.0, 0.02)
-    return Light(direction, contrast, -direction * reach, size * rng.uniform(0.006, 0.03))
+    reach = size * rng.uniform(0.0, 0.025)
+    return Light(direction, contrast, -direction * reach, size * rng.uniform(0.004, 0.03))
 
 
 def make_relief(
@@ -59,26 +59,29 @@ def make_relief(
 
     Args:
         folds: drawn on top of the random field.
-        wrinkles: strength of the random field; 0 is ironed.
+        wrinkles: how strongly it all shows; 0 is ironed, 1 is usual.
         scale: size of the garment in pixels, which wrinkles follow.
     """
     half = (size + 1) // 2
-    cells = max(2.0, 2.2 * size / max(scale, 1.0))
-    slant = rng.uniform(0.5, 2.0)
-    height = smooth_noise(rng, (half, half), (_count(cells), _count(cells)))
-    ridges = smooth_noise(rng, (half, half), (_count(1.8 * cells * slant), _count(1.8 * cells / slant)))
-    height -= 0.8 * np.abs(ridges)
-    height += 0.25 * smooth_noise(rng, (half, half), (_count(4 * cells), _count(4 * cells)))
-    height *= np.float32(wrinkles * scale * 0.05)
+    cells = max(1.5, 1.3 * size / max(scale, 1.0))
+    broad = smooth_noise(rng, (half, half), (_count(cells), _count(cells)))
+    height = broad
+    for finer, share in ((2.2, 0.6), (5.0, 0.22)):
+        height = height + np.float32(share) * _creases(rng, half, finer * cells)
+    height *= np.float32(0.04 * scale)
     if folds:
-        height += _draw_folds(folds, half)
+        height += np.float32(0.6 * scale / half) * _draw_folds(folds, half)
     across = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=1 / 8)
     toward = -(across * np.float32(light.direction[0]) + down * np.float32(light.direction[1]))
-    brightness = np.exp(np.clip(toward * np.float32(0.55 * light.contrast), -0.7, 0.5))
-    bend = np.float32(1.2)
-    fields = (cv2.resize(field, (size, size)) for field in (brightness, across * bend, down * bend))
-    shade, bend_x, bend_y = fields
+    steep = np.float32(max(float(toward.std()), 1e-3))
+    # A fold's lit side gains less than its dark side loses.
+    turned = np.clip(toward / (np.float32(1.6) * steep), -2, 1.6)
+    brightness = 1 + np.float32(0.2 * wrinkles * light.contrast) * turned
+    bend = np.float32(1.5 * wrinkles / steep)
+    shade, bend_x, bend_y = (
+        cv2.resize(field, (size, size)) for field in (np.maximum(brightness, 0.25), across * bend, down * bend)
+    )
     return Relief(shade, (bend_x, bend_y))
 
 
@@ -105,8 +108,16 @@ def round_off(cover: Cover, light: Light, depth: float) -> np.ndarray:
     across = cv2.Sobel(bulge, cv2.CV_32F, 1, 0, scale=sigma / 4)
     down = cv2.Sobel(bulge, cv2.CV_32F, 0, 1, scale=sigma / 4)
     toward = across * np.float32(light.direction[0]) + down * np.float32(light.direction[1])
-    tone = 1 + np.float32(depth) * (np.float32(0.55) * (bulge - np.float32(0.8)) - np.float32(0.5 * light.contrast) * toward)
+    tone = 1 + np.float32(depth) * (np.float32(0.4) * (bulge - np.float32(0.8)) - np.float32(0.4 * light.contrast) * toward)
     return cv2.resize(np.clip(tone, 0.3, 1.4), (width, height))
+
+
+def _creases(rng: Rng, half: int, cells: float) -> np.ndarray:
+    """Draw long sharp ridges that run in one direction, (half, half) float32."""
+    angle, stretch = rng.uniform(0, 180), rng.uniform(1.0, 3.0)
+    noise = np.abs(smooth_noise(rng, (half, half), (_count(cells * stretch), _count(cells / stretch))))
+    turn = cv2.getRotationMatrix2D((half / 2, half / 2), angle, 1.3)
+    return -cv2.warpAffine(noise, turn, (half, half), borderMode=cv2.BORDER_REFLECT)
 
 
 def _draw_folds(folds: Sequence[Fold], half: int) -> np.ndarray:

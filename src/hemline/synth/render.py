@@ -100,7 +100,7 @@ def render(
         flat_relief(size)
         if noise_free
         else make_relief(
-            rng, size, light, folds=garment.folds, wrinkles=rng.gamma(2.0, 0.35), scale=1.5 * garment.width
+            rng, size, light, folds=garment.folds, wrinkles=rng.gamma(3.0, 0.3), scale=1.5 * garment.width
         )
     )
     if not noise_free and setting != "worn":

@@ -297,9 +297,9 @@ def _sleeve(rng: Rng, cut: Cut, side: str, sign: int) -> tuple[Piece, bool]:
     shoulder, armpit = at[f"shoulder_{side}"], at[f"armpit_{side}"]
     inner, outer = at[f"cuff_{side}_in"], at[f"cuff_{side}_out"]
     under, flank = unit(inner - armpit), unit(at[f"hem_{side}"] - armpit)
-    hangs = float(under @ flank) > 0.9 and length_of(inner - armpit) > 0.5 * cut.width
+    hangs = float(under @ flank) > 0.82 and length_of(inner - armpit) > 0.5 * cut.width
     start = armpit
-    if hangs and rng.random() < (0.75 if cut.worn else 0.35):
+    if hangs and rng.random() < (0.9 if cut.worn else 0.3):
         start = armpit + (unit(at["center_front"] - armpit) * 0.8 - cut.down * 0.4) * rng.uniform(0.05, 0.12) * cut.width
     top, underside = sleeve_rails(shoulder, start, inner, outer, side=sign, slack=rng.uniform(-0.02, 0.06))
     opening = bow(inner, outer, sign * rng.uniform(-0.02, 0.1))
@@ -332,7 +332,7 @@ def _sleeve(rng: Rng, cut: Cut, side: str, sign: int) -> tuple[Piece, bool]:
         piece.marks.append(Mark([ellipse((inner + outer) / 2, (outer - inner) * 0.46, unit(along) * 0.02 * cut.width)], 0.5))
     body_axis = float(((inner + outer) / 2 - armpit) @ turn_right(cut.down)) * sign
     crosses = body_axis > 0.02 * cut.width  # towards the middle of the body
-    return piece, bool(rng.random() < (0.85 if crosses else 0.6))
+    return piece, bool(rng.random() < (0.93 if crosses else 0.8))
 
 
 def _collar(rng: Rng, cut: Cut) -> list[Piece]:

@@ -111,8 +111,9 @@ def occlude(rng: Rng, at: Places, size: int) -> list[Piece]:
     if kind == 1:
         return _phone(rng, look, target)
     if kind == 2:
-        start = target + rng.normal(0, 1, 2) * (0.9 * width) + np.array([0, 0.5 * width])
-        return _limb(look, np.stack([start, (start + target) / 2 + rng.normal(0, 0.08, 2) * width, target]), 0.17, 0.12, hand=True)
+        away = unit(target - size / 2 + rng.normal(0, 0.2, 2) * size)
+        start = target + away * size  # comes in from outside
+        return _limb(rng, look, np.stack([start, target + away * 0.6 * width + rng.normal(0, 0.08, 2) * width, target]), 0.3, 0.13, hand=True)
     path = bow(target - look.down * 0.8 * width, target + look.down * 0.1 * width, rng.uniform(-0.2, 0.2))
     return [_plain(tube(path, np.linspace(0.14, 0.03, len(path)) * width), look.hair, look.down)]
 
@@ -153,7 +154,7 @@ def _plain(polygons: list[np.ndarray], fabric: Fabric, down: np.ndarray, *, lift
     return Piece(polygons, fabric, frame, roundness=0.8, lift=lift, folded=folded)
 
 
-def _limb(look: _Look, path: np.ndarray, start: float, end: float, *, hand: bool) -> list[Piece]:
+def _limb(rng: Rng, look: _Look, path: np.ndarray, start: float, end: float, *, hand: bool) -> list[Piece]:
     """Draw an arm or leg along a path (N, 2); widths are shares of the shoulders; with a hand at its end."""
     path = through(list(path), roundness=0.7)
     widths = np.linspace(start, end, len(path)) * look.unit
@@ -162,15 +163,22 @@ def _limb(look: _Look, path: np.ndarray, start: float, end: float, *, hand: bool
     if hand:
         way = unit(path[-1] - path[-3])
         side = turn_right(way)
-        palm = path[-1] + way * 0.09 * look.unit
-        polygons.append(ellipse(palm, way * 0.14 * look.unit, side * 0.075 * look.unit, 14))
-        for spread in (-0.055, -0.015, 0.025, 0.06):
-            tip = palm + way * 0.24 * look.unit + side * spread * 1.3 * look.unit
-            polygons += tube(np.stack([palm + side * spread * look.unit, tip]), np.full(2, 0.04 * look.unit))
-        thumb = palm + way * 0.08 * look.unit + side * 0.13 * look.unit
-        polygons += tube(np.stack([palm - way * 0.05 * look.unit, thumb]), np.full(2, 0.045 * look.unit))
-        gaps = [np.stack([palm + way * 0.1 * look.unit + side * s * look.unit, palm + way * 0.22 * look.unit + side * s * 1.3 * look.unit]) for s in (-0.035, 0.005, 0.042)]
-        marks.append(Mark(gaps, 0.7, 0.01 * look.unit + 0.3))
+        size = 0.8 * look.unit
+        palm = path[-1] + way * 0.07 * size
+        polygons.append(ellipse(palm, way * 0.12 * size, side * 0.07 * size, 14))
+        curl = rng.normal(0, 0.05)
+        spread = rng.uniform(0.6, 1.5)
+        knuckles = [palm + way * 0.08 * size + side * s * size for s in (-0.05, -0.017, 0.017, 0.05)]
+        tips = [
+            palm + way * length * size + side * (s * spread + curl) * size
+            for s, length in zip((-0.05, -0.017, 0.017, 0.05), rng.uniform(0.12, 0.22) + np.array([0.0, 0.02, 0.02, -0.01]), strict=True)
+        ]
+        for knuckle, tip in zip(knuckles, tips, strict=True):
+            polygons += tube(np.stack([knuckle, tip]), np.full(2, 0.036 * size))
+        thumb_side = rng.choice((-1, 1)) * side
+        thumb = palm + way * 0.08 * size + thumb_side * 0.11 * size
+        polygons += tube(np.stack([palm - way * 0.05 * size, thumb]), np.full(2, 0.042 * size))
+        marks.append(Mark([np.stack([(a + b) / 2, (c + d) / 2]) for a, b, c, d in zip(knuckles, knuckles[1:], tips, tips[1:], strict=False)], 0.75, 0.008 * size + 0.3))
     piece = _plain(polygons, look.skin, look.down)
     piece.marks = marks
     return [piece]
@@ -274,7 +282,7 @@ def _legs_below_top(rng: Rng, category: str, at: Places, look: _Look, figure: Fi
         return _legs(rng, look, left, right, (at["armpit_left"] + at["armpit_right"]) / 2)
     hip = np.clip(length_of(right - left), 0.75 * look.unit, 1.05 * look.unit)
     rise = rng.uniform(0.0, 0.25) * look.unit
-    tucked = category == "blouse" and rng.random() < 0.3
+    tucked = category == "blouse" and rng.random() < 0.22
     if tucked:
         rise = rng.uniform(0.01, 0.12) * look.unit
         hip = max(hip, length_of(right - left) * 1.06)
@@ -359,7 +367,7 @@ def _forearm(rng: Rng, at: Places, look: _Look, side: str, sign: int) -> list[Pi
     else:
         path = np.stack([start, middle, middle + leave * rest])
     pocketed = rng.random() < 0.2
-    return _limb(look, path, wide, thin, hand=not pocketed)
+    return _limb(rng, look, path, wide, thin, hand=not pocketed)
 
 
 def _bare_arm(rng: Rng, at: Places, look: _Look, side: str, sign: int) -> list[Piece]:
@@ -369,7 +377,7 @@ def _bare_arm(rng: Rng, at: Places, look: _Look, side: str, sign: int) -> list[P
     start = 0.6 * shoulder + 0.4 * armpit + look.across * sign * 0.04 * look.unit
     elbow = start + unit(look.down + look.across * sign * rng.uniform(-0.05, 0.6)) * 0.62 * look.unit
     hand = elbow + unit(look.down + look.across * sign * rng.normal(-0.1, 0.7)) * 0.55 * look.unit
-    return _limb(look, np.stack([start, elbow, hand]), 0.21, 0.12, hand=True)
+    return _limb(rng, look, np.stack([start, elbow, hand]), 0.21, 0.12, hand=True)
 
 
 def _hanging_arm(rng: Rng, look: _Look, waist: np.ndarray, sign: int) -> list[Piece]:
@@ -378,7 +386,7 @@ def _hanging_arm(rng: Rng, look: _Look, waist: np.ndarray, sign: int) -> list[Pi
     elbow = waist - look.down * 0.25 * look.unit + look.across * sign * rng.uniform(0.55, 0.8) * look.unit
     hand = waist + look.down * rng.uniform(0.1, 0.5) * look.unit + look.across * sign * rng.uniform(0.35, 0.75) * look.unit
     path = np.stack([shoulder, elbow, hand])
-    arm = _limb(look, path, 0.2, 0.12, hand=rng.random() < 0.7)
+    arm = _limb(rng, look, path, 0.2, 0.12, hand=rng.random() < 0.7)
     if rng.random() < 0.7:
         sleeve_path = through([shoulder, elbow, elbow + rng.uniform(0.1, 0.95) * (hand - elbow)])
         fabric = plain_fabric(dye(rng))
@@ -481,6 +489,6 @@ def _phone(rng: Rng, look: _Look, target: np.ndarray) -> list[Piece]:
     corners = np.array([target + side * x * half[0] + along * y * half[1] for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
     phone = _plain([corners], plain_fabric(np.full(3, rng.choice((20.0, 40.0, 220.0)))), along)
     start = target + np.array([rng.normal(0, 0.4), 0.9]) * look.unit
-    return [*_limb(look, np.stack([start, target - along * 0.3 * look.unit]), 0.18, 0.12, hand=True), phone]
+    return [*_limb(rng, look, np.stack([start, target - along * 0.3 * look.unit]), 0.18, 0.12, hand=True), phone]
 
 

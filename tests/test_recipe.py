@@ -28,6 +28,7 @@ def test_every_default() -> None:
     assert parse_recipe({"name": "x"}).model_dump() == {
         "name": "x",
         "categories": ("blouse", "outwear", "dress", "skirt", "trousers"),
+        "data": {"synthetic": 0.0},
         "model": {"name": "cpn", "backbone": None, "backbone_weights": "random", "weights": "", "options": {}},
         "input": {"size": 256, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
         "codec": {"name": "belief", "options": {}},
@@ -145,7 +146,7 @@ def test_every_section_says_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ({"trian": {}}, "unknown key 'trian'. Did you mean 'train'? Known: name, categories, model, "),
+        ({"trian": {}}, "unknown key 'trian'. Did you mean 'train'? Known: name, categories, data, model, "),
         ({"train": {"epoch": 5}}, "unknown key 'train.epoch'. Did you mean 'train.epochs'? Known: train.epochs, "),
         ({"train": {"leraning_rate": 5}}, "unknown key 'train.leraning_rate'."),
         ({"epochs": 5}, "unknown key 'epochs'. Did you mean 'train.epochs'? Known: name, "),

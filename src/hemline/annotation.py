@@ -48,6 +48,12 @@ class Annotation:
             )
 
 
+    @property
+    def points(self) -> np.ndarray:
+        """Return (24, 3) as in AnnotationTable: x, y, visibility."""
+        return np.column_stack([self.keypoints, self.visibility])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """The predicted points of one garment.

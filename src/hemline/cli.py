@@ -14,6 +14,7 @@ import typer
 from hemline import __version__
 from hemline.errors import DataError, HemlineError, ImageError, RecipeError, require_extra, unknown_name
 from hemline.files import write_atomic
+from hemline.garments import CATEGORIES
 
 app = typer.Typer(
     name="hemline",
@@ -478,16 +479,32 @@ def recipes(
 
 @app.command()
 def synth(
-    out: Annotated[Path, typer.Option(file_okay=False, help="The folder to write; its CSV is Annotations/train.csv.")],
-    count: Annotated[int, typer.Option(min=1, help="How many garments.")],
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pictures.")] = 0,
-    size: Annotated[int, typer.Option(min=32, help="Side of the pictures, pixels.")] = 512,
+    out: Annotated[
+        Path, typer.Option(help="The folder to write; its CSV is Annotations/train.csv. With --sheet a picture file.")
+    ],
+    count: Annotated[int, typer.Option(min=1, help="How many garments.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same photos.")] = 0,
+    size: Annotated[int, typer.Option(min=32, help="Side of the photos, pixels.")] = 512,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that draw; they do not change what is drawn.")] = 1,
+    backgrounds: Annotated[
+        Path | None, typer.Option(file_okay=False, metavar="DIR", help="Real photos to use as backgrounds, too.")
+    ] = None,
+    sheet: Annotated[bool, typer.Option("--sheet", help="Write one contact sheet with the points drawn.")] = False,
 ) -> None:
-    """Draw garments with exact labels: data to try hemline on."""
-    from hemline.synth.shapes import write_drawn_set
+    """Draw garments with exact labels: FashionAI CSV, masks and COCO keypoints, or a sheet to look at."""
+    from hemline.images import write_image
+    from hemline.report.contact_sheet import Tile, draw_contact_sheet
+    from hemline.synth.stream import read_surroundings, stream, write_drawn_set
 
+    if sheet:
+        garments = stream(seed, size=size, surroundings=read_surroundings(backgrounds, size=size))
+        drawn = [next(garments) for _ in range(count)]
+        rows = [drawn[row :: len(CATEGORIES)] for row in range(min(len(CATEGORIES), count))]
+        write_image(out, draw_contact_sheet([[Tile(each.image, each.annotation, "") for each in row] for row in rows]))
+        typer.echo(f"{count} drawn garments on {out}")
+        return
     with _progress("drawing", count) as show:
-        for _ in write_drawn_set(out, count=count, seed=seed, size=size):
+        for _ in write_drawn_set(out, count=count, seed=seed, size=size, workers=workers, backgrounds=backgrounds):
             show()
     typer.echo(f"{count} drawn garments in {out}")
 

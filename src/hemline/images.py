@@ -91,10 +91,12 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
-    """Write (H, W, 3) uint8 RGB as the format that the suffix names, whole or not at all."""
+    """Write (H, W, 3) uint8 RGB, or (H, W) uint8 grey, as the format that the suffix names, whole or not at all."""
     if path.suffix.lower() not in SUFFIXES:
         raise ImageError(f"{path}: cannot be written as '{path.suffix}'; known are {', '.join(sorted(SUFFIXES))}")
-    encodes, encoded = cv2.imencode(path.suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    encodes, encoded = cv2.imencode(
+        path.suffix, pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    )
     if not encodes:
         height, width = pixels.shape[:2]
         raise ImageError(f"{path}: a picture of {width} x {height} pixels cannot be a '{path.suffix}'; write a .png")

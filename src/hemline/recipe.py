@@ -50,6 +50,12 @@ class Section(BaseModel):
 AnySection = TypeVar("AnySection", bound=Section)
 
 
+class DataSection(Section):
+    """[data]: what training sees besides the data that it is given."""
+
+    synthetic: float = Field(0.0, ge=0, le=1, description="share of the photos that are drawn, anew each time")
+
+
 class ModelSection(Section):
     """[model]: which network."""
 
@@ -251,6 +257,7 @@ class Recipe(Section):
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     categories: tuple[str, ...] = CATEGORIES
+    data: DataSection = DataSection()
     model: ModelSection = ModelSection()
     input: InputSection = InputSection()
     codec: CodecSection = CodecSection()

@@ -108,7 +108,7 @@ def test_crop_keeps_all_points_and_half_loses_some(skirts):
         crop = cropped.cut((epoch, 0))
         assert (crop.visibility != ABSENT).all()
         assert (crop.image != plain).any()
-        pixel = np.sqrt(np.linalg.det(crop.matrix[:, :2]))
+        pixel = crop.width / np.hypot(80, 10)
         assert np.minimum(crop.points, 128 - crop.points).min() >= 0.05 * 200 * pixel - 1e-6
         half = halved.cut((epoch, 0))
         counts.add(int((half.visibility != ABSENT).sum()))
@@ -251,11 +251,30 @@ def test_distance_weight_makes_a_distance_in_the_crop_count_as_ne_does(skirts):
         present = build(skirts, augmenter)[0, 0]["weight"]
         assert weight == pytest.approx(present * 60 / (width * 0.64 * zoom + 1))
     hidden = np.array(skirts.points)
-    hidden[1, 15:17] = -1  # without a width it is as wide as the median garment
+    hidden[1, 15:17] = -1  # without a width it is a quarter of the crop wide
     unknown = AnnotationTable(skirts.image_ids, skirts.categories, hidden, skirts.paths)
-    assert build(unknown, distance_weight=True)[0, 1]["weight"].max() == pytest.approx(60 / (width * 0.64 + 1))
+    assert build(unknown, distance_weight=True)[0, 1]["weight"].max() == pytest.approx(60 / (32 + 1))
 
 
 def test_each_garment_says_how_many_of_its_keypoints_ohkm_keeps(skirts):
     assert build(skirts, ohkm={"skirt": 0.5, "dress": 6})[0, 0]["ohkm"] == 0.5
     assert build(skirts, ohkm={"dress": 6})[0, 0]["ohkm"] == 0
+
+
+def test_drawn_garments_take_the_place_of_a_share_of_the_photos(skirts):
+    drawn = [row for row in range(4) for epoch in range(50) if is_drawn(build(skirts, synthetic=0.3)[epoch, row])]
+    assert 40 <= len(drawn) <= 80
+    assert set(drawn) == {0, 1, 2, 3}
+    assert not any(is_drawn(build(skirts)[epoch, 0]) for epoch in range(5))
+
+
+def is_drawn(sample) -> bool:
+    return sample["image"][40, 64].any()  # the photos are black between the discs
+
+
+def test_a_drawn_garment_is_another_in_each_epoch_and_the_same_again(skirts):
+    first, again, other = (build(skirts, synthetic=1.0)[epoch, 0] for epoch in (0, 0, 1))
+    assert (first["image"] == again["image"]).all()
+    assert (first["target"]["coordinates"] == again["target"]["coordinates"]).all()
+    assert (first["image"] != other["image"]).any()
+    assert (first["weight"] > 0).any()

@@ -117,6 +117,7 @@ def build_dataset(recipe: Recipe, data: AnnotationTable, schema: Schema) -> Phot
         occluded_weight=recipe.loss.occluded_weight,
         distance_weight=recipe.loss.distance_weight,
         ohkm=dict.fromkeys(recipe.categories, recipe.loss.ohkm) | recipe.loss.ohkm_of,
+        synthetic=recipe.data.synthetic,
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from hemline.annotation import ABSENT, OCCLUDED, VISIBLE, AnnotationTable
+from hemline.annotation import ABSENT, OCCLUDED, VISIBLE, Annotation, AnnotationTable
 from hemline.codecs import Codec
 from hemline.codecs.coordinates import CoordinateCodec
 from hemline.errors import ImageError
@@ -27,6 +27,7 @@ from hemline.images import read_image
 from hemline.learn.augment import Augmenter
 from hemline.learn.sampling import draw_rows
 from hemline.metrics import normalizer_lengths
+from hemline.synth.stream import draw
 
 Key = tuple[int, int]
 """Epoch and row."""
@@ -39,13 +40,13 @@ class Crop(NamedTuple):
         image: (S, S, 3) uint8 RGB.
         points: (K, 2) float64, crop pixels, in the order of the network's keypoints.
         visibility: (K,) int; absent where the point has left the crop, occluded where `paste` or `erase` covers it.
-        matrix: (2, 3), from the photo to the crop.
+        width: of the garment, crop pixels; NaN where it is not known.
     """
 
     image: np.ndarray
     points: np.ndarray
     visibility: np.ndarray
-    matrix: np.ndarray
+    width: float
 
 
 class PhotoDataset(Dataset[Any]):
@@ -69,9 +70,11 @@ class PhotoDataset(Dataset[Any]):
         occluded_weight: weight of occluded points.
         distance_weight: weigh each garment by 120 over twice its width in crop pixels, so that distances in the crop
             count as NE does (the "distance weight" of a FashionAI finalist). A garment whose width is not known is
-            taken to be as wide as the median one.
+            taken to be a quarter of the crop wide, as most are.
         ohkm: for each category how many (from 1) or which share (below 1) of a garment's keypoints OHKM keeps; 0, and
             a category that is not named, keeps all.
+        synthetic: share of the samples for which a garment of the row's category is drawn instead of its photo, another
+            in each epoch.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class PhotoDataset(Dataset[Any]):
         occluded_weight: float = 1.0,
         distance_weight: bool = False,
         ohkm: Mapping[str, float] | None = None,
+        synthetic: float = 0.0,
     ) -> None:
         self.table = table
         self.codec = codec
@@ -97,10 +101,8 @@ class PhotoDataset(Dataset[Any]):
         self.seed = seed
         self.occluded_weight = occluded_weight
         self.distance_weight = distance_weight
-        widths = normalizer_lengths(table.points, categories=table.categories)
-        known = widths[~np.isnan(widths)]
-        self.widths = np.where(np.isnan(widths), np.median(known) if len(known) else 1.0, widths)  # photo pixels
         self.ohkm = ohkm or {}
+        self.synthetic = synthetic
 
     def __len__(self) -> int:
         return len(self.table)
@@ -108,13 +110,12 @@ class PhotoDataset(Dataset[Any]):
     def __getitem__(self, key: Key) -> dict[str, Any] | ImageError:
         _, row = key
         try:
-            image, points, visibility, matrix = self.cut(key)
+            image, points, visibility, width = self.cut(key)
         except ImageError as error:
             return error
         weight = np.where(visibility == OCCLUDED, self.occluded_weight, 1.0) * (visibility != ABSENT)
         if self.distance_weight:
-            zoom = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-            weight *= 120 / (2 * (self.widths[row] * zoom + 1))
+            weight *= 120 / (2 * ((self.size / 4 if np.isnan(width) else width) + 1))
         return {
             "image": image,
             "target": self._coordinates.encode(points, visibility) | self.codec.encode(points, visibility),
@@ -130,10 +131,8 @@ class PhotoDataset(Dataset[Any]):
             ImageError: it, or the photo that is pasted over, cannot be read.
         """
         epoch, row = key
-        annotation = self.table[row]
-        assert annotation.path is not None
-        rng = np.random.default_rng([self.seed, epoch, zlib.crc32(annotation.image_id.encode())])
-        photo = read_image(annotation.path)
+        rng = np.random.default_rng([self.seed, epoch, zlib.crc32(self.table.image_ids[row].encode())])
+        photo, annotation = self._look_up(rng, row)
         size_wh, photo_wh = (self.size, self.size), (photo.shape[1], photo.shape[0])
         box = self.augmenter.draw_box(rng, photo_wh, annotation.keypoints[annotation.visibility != ABSENT])
         matrix, flipped = self.augmenter.draw_affine(rng, box, size_wh)
@@ -144,7 +143,16 @@ class PhotoDataset(Dataset[Any]):
         outside = ((points < 0) | (points > self.size)).any(1)
         column, line = points.astype(int).clip(0, self.size - 1).T  # of the pixel that each point is in
         visibility = np.minimum(annotation.visibility[channels], np.where(covered[line, column], OCCLUDED, VISIBLE))
-        return Crop(image, points, np.where(outside, ABSENT, visibility), matrix)
+        (width,) = normalizer_lengths(annotation.points[None], categories=[annotation.category])
+        zoom = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+        return Crop(image, points, np.where(outside, ABSENT, visibility), float(width * zoom))
+
+    def _look_up(self, rng: np.random.Generator, row: int) -> tuple[np.ndarray, Annotation]:
+        """Read the photo of a row, or draw one in its place; about as large as the crop, for speed."""
+        if self.synthetic and rng.random() < self.synthetic:
+            drawn = draw(rng, self.table.categories[row], size=self.size)
+            return drawn.image, drawn.annotation
+        return read_image(self.table.paths[row]), self.table[row]
 
     def _read_other(self, rng: np.random.Generator, row: int) -> np.ndarray:
         """Read a photo of another row; a table of one has none but its own."""

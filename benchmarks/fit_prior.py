@@ -20,7 +20,7 @@ from hemline.annotation import ABSENT, OCCLUDED, AnnotationTable
 from hemline.files import write_atomic
 from hemline.formats.fashionai import read_annotations
 from hemline.garments import CATEGORIES
-from hemline.synth.prior import PRIOR, Kind, are_sound, draw_scores, measure, mirror, to_scores
+from hemline.synth.prior import PRIOR, Kind, are_sound, build, draw_scores, measure, mirror, to_scores, to_values
 
 Layouts = tuple[np.ndarray, np.ndarray]
 """Keypoints (N, 24, 2) in shares of the picture, and visibility (N, 24)."""
@@ -30,9 +30,9 @@ PICTURE = 512
 """Longer side of FashionAI's photos. Their own sizes are not in the file, so that all are taken for square."""
 FEWEST = 40
 """Layouts that a kind needs."""
-PER_GAUSSIAN, MOST_GAUSSIANS = 150, 8
+PER_GAUSSIAN, MOST_GAUSSIANS = 180, 8
 """Layouts for each Gaussian; with twice as many Gaussians, layouts held out became less likely."""
-SHRINKAGE = 10
+SHRINKAGE = 1
 """Layouts' worth of independent measures that are mixed into each covariance."""
 PENALTY = 3.0
 """Ridge of the logistic regressions."""
@@ -75,6 +75,7 @@ def split_kinds(layouts: Layouts, fewest: int = FEWEST) -> list[tuple[np.ndarray
 
 
 def fit_category(layouts: Layouts, fewest: int = FEWEST) -> tuple[Kind, ...]:
+    """Fit all kinds of one category; their shares count layouts that are not sound, too."""
     kinds = split_kinds(layouts, fewest)
     total = sum(len(own[0]) for _, own in kinds)
     return tuple(fit_kind(presence, own, share=len(own[0]) / total) for presence, own in kinds)
@@ -102,8 +103,11 @@ def fit_kind(presence: np.ndarray, layouts: Layouts, *, share: float) -> Kind:
         values=np.quantile(values, QUANTILES, axis=0).T,  # (M, Q)
         occlusion=np.empty(0),
     )
-    drawn = draw_scores(rng, kind, 200_000)
-    kind = replace(kind, scores=np.quantile(drawn, QUANTILES, axis=0).T)  # (M, Q)
+    drawn = draw_scores(rng, kind, 50_000)
+    kept = np.ones(len(drawn), bool)
+    for _ in range(3):  # the tables make up for what leaving out crossed garments does to each measure
+        kind = replace(kind, scores=np.quantile(drawn[kept], QUANTILES, axis=0).T)  # (M, Q)
+        kept = are_sound(build(dict(zip(kind.measures, to_values(kind, drawn).T, strict=True)), presence), presence)
     occluded = (visibility[:, presence] == OCCLUDED).astype(float)  # (N, P)
     return replace(kind, occlusion=fit_occlusion(to_scores(kind, values), occluded))
 
@@ -117,7 +121,9 @@ def fit_mixture(rng: np.random.Generator, samples: np.ndarray, count: int) -> tu
     centres = samples[rng.choice(len(samples), count, replace=False)]
     for _ in range(10):
         nearest = np.square(samples[:, None] - centres).sum(-1).argmin(1)
-        centres = np.stack([samples[nearest == c].mean(0) if (nearest == c).any() else centres[c] for c in range(count)])
+        centres = np.stack(
+            [samples[nearest == c].mean(0) if (nearest == c).any() else centres[c] for c in range(count)]
+        )
     belonging = np.eye(count)[nearest]  # (N, C)
     variance = np.diag(samples.var(0))
     for _ in range(60):

@@ -68,19 +68,19 @@ class Kind:
 
 @functools.cache
 def load_prior() -> dict[str, tuple[Kind, ...]]:
-    """Read the kinds of garments of each category, the most frequent first."""
-    with np.load(PRIOR) as arrays:
-        return unpack(dict(arrays))
+    """Read the kinds of garments of each category, the most frequent first.
 
-
-def unpack(arrays: dict[str, np.ndarray]) -> dict[str, tuple[Kind, ...]]:
-    """Turn the arrays of prior.npz, named "<category>/<number>/<attribute>", into kinds."""
+    prior.npz names its arrays "<category>/<number of the kind>/<attribute>".
+    """
     names = [field.name for field in fields(Kind)]
-    count = {c: sum(key.startswith(f"{c}/") for key in arrays) // len(names) for c in CATEGORIES}
-    return {
-        c: tuple(Kind(**{name: arrays[f"{c}/{number}/{name}"] for name in names}) for number in range(count[c]))
-        for c in CATEGORIES
-    }
+    prior = {}
+    with np.load(PRIOR) as arrays:
+        for category in CATEGORIES:
+            count = sum(key.startswith(f"{category}/") for key in arrays) // len(names)
+            prior[category] = tuple(
+                Kind(**{name: arrays[f"{category}/{number}/{name}"] for name in names}) for number in range(count)
+            )
+    return prior
 
 
 def sample(rng: Rng, category: str) -> tuple[np.ndarray, np.ndarray]:
@@ -103,8 +103,7 @@ def sample_many(rng: Rng, category: str, count: int) -> tuple[np.ndarray, np.nda
     Returns:
         keypoints (N, 24, 2) and visibility (N, 24), as of `sample`.
     """
-    kinds = load_prior()[check_category(category)]
-    return draw_layouts(rng, kinds, count)
+    return draw_layouts(rng, load_prior()[check_category(category)], count)
 
 
 def draw_layouts(rng: Rng, kinds: tuple[Kind, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,13 +113,14 @@ def draw_layouts(rng: Rng, kinds: tuple[Kind, ...], count: int) -> tuple[np.ndar
     chosen = rng.choice(len(kinds), count, p=[float(kind.share) for kind in kinds])
     for number in np.unique(chosen):
         rows = np.flatnonzero(chosen == number)
-        keypoints[rows], visibility[rows] = _draw_kind(rng, kinds[number], len(rows))
+        keypoints[rows], visibility[rows] = draw_kind(rng, kinds[number], len(rows))
     mirrored = rng.random(count) < 0.5  # no side is favoured, whatever the fit did
     keypoints[mirrored], visibility[mirrored] = mirror(keypoints[mirrored], visibility[mirrored])
     return keypoints, visibility
 
 
-def _draw_kind(rng: Rng, kind: Kind, count: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_kind(rng: Rng, kind: Kind, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw layouts of one kind; those that are not sound are drawn anew."""
     scores = np.empty((count, len(kind.measures)))
     keypoints = np.full((count, NUM_KEYPOINTS, 2), -1.0)
     missing = np.arange(count)
@@ -267,7 +267,7 @@ def build(measures: Measures, presence: np.ndarray) -> np.ndarray:
         half = np.exp(opening - 1j * (swing + turn)) / 2
         z[:, [out, inside]] = _to_right(np.stack([middle + half, middle - half], axis=1), side)
     z *= np.exp(1j * measures["roll"])[:, None]
-    keypoints = np.stack([z.real, z.imag], axis=-1)  # (N, 24, 2)
+    keypoints: np.ndarray = np.stack([z.real, z.imag], axis=-1)  # (N, 24, 2)
     low, high = keypoints[:, presence].min(1), keypoints[:, presence].max(1)  # (N, 2) each
     scale = (measures["size"] / (high - low).max(1))[:, None]  # (N, 1)
     corner = np.column_stack([measures["left"], measures["top"]]) * (1 - scale * (high - low))
@@ -317,6 +317,7 @@ def _pairs(presence: np.ndarray) -> list[str]:
 
 
 def _pair(z: np.ndarray, stem: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the left and the right point of a pair, (N,) complex each."""
     return z[:, INDEX[f"{stem}_left"]], z[:, INDEX[f"{stem}_right"]]
 
 
@@ -327,10 +328,8 @@ def _own_width(presence: np.ndarray) -> str:
 
 def _ends(z: np.ndarray, presence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the two ends of the axis, (N,) complex each."""
-    pairs = _pairs(presence)
-    head = sum(_pair(z, pairs[0])) / 2
-    foot = z[:, INDEX["crotch"]] if presence[INDEX["crotch"]] else sum(_pair(z, pairs[-1])) / 2
-    return head, foot
+    head, foot = (np.mean(_pair(z, stem), axis=0) for stem in (_pairs(presence)[0], _pairs(presence)[-1]))
+    return head, z[:, INDEX["crotch"]] if presence[INDEX["crotch"]] else foot
 
 
 def _outline(presence: np.ndarray) -> list[int]:

@@ -12,7 +12,7 @@ from hemline.synth.relief import Light, make_relief
 
 Rng = np.random.Generator
 
-FLAT = ("studio", "wood", "tiles", "carpet", "sheet", "bedspread", "grass")
+FLAT = ("studio", "wood", "wood", "wood", "tiles", "tiles", "carpet", "sheet", "sheet", "sheet", "bedspread", "grass")
 HANGING = ("studio", "wall", "door", "wood")
 STREET = ("street", "street", "street", "street", "wall", "studio", "door")
 
@@ -69,7 +69,9 @@ def _studio(rng: Rng, size: int, light: Light) -> np.ndarray:
 
 def _wood(rng: Rng, size: int, light: Light) -> np.ndarray:
     """Planks with grain, gaps and tones of their own."""
-    tone = np.array(((196, 150, 100), (150, 105, 70), (95, 65, 45), (165, 160, 155), (215, 190, 150), (70, 55, 45)))[rng.integers(6)]
+    tone = np.array(((196, 150, 100), (150, 105, 70), (95, 65, 45), (165, 160, 155), (215, 190, 150), (70, 55, 45)))[
+        rng.integers(6)
+    ]
     tone = np.clip(tone + rng.normal(0, 12, 3), 10, 245)
     plank = size * rng.uniform(0.08, 0.3)
     grain = smooth_noise(rng, (size, size), (6, size // 3)) + 0.7 * smooth_noise(rng, (size, size), (3, size // 8))
@@ -114,7 +116,9 @@ def _bedspread(rng: Rng, size: int, light: Light) -> np.ndarray:
 
 
 def _grass(rng: Rng, size: int, light: Light) -> np.ndarray:
-    blades = smooth_noise(rng, (size, size), (size // 3, size // 2)) + 0.5 * rng.standard_normal((size, size), np.float32)
+    blades = smooth_noise(rng, (size, size), (size // 3, size // 2)) + 0.5 * rng.standard_normal(
+        (size, size), np.float32
+    )
     color = np.array([rng.uniform(60, 140), rng.uniform(110, 190), rng.uniform(30, 80)], np.float32)
     return color * (1 + np.float32(rng.uniform(0.08, 0.25)) * blades)[:, :, None]
 
@@ -142,7 +146,7 @@ def _door(rng: Rng, size: int, light: Light) -> np.ndarray:
         left, right = np.sort(rng.uniform(-0.2, 1.2, 2)) * size
         top, bottom = np.sort(rng.uniform(-0.4, 1.4, 2)) * size
         tone = (door.mean((0, 1)) * rng.uniform(0.6, 1.2)).tolist()
-        thickness = int(max(1, size * rng.uniform(0.004, 0.03)))
+        thickness = int(max(1, size * rng.choice((0.003, 0.008, 0.02)) * rng.uniform(0.7, 1.5)))
         filled = -1 if rng.random() < 0.25 else thickness
         cv2.rectangle(door, (int(left), int(top)), (int(right), int(bottom)), tone, filled)
     return door
@@ -164,7 +168,13 @@ def _street(rng: Rng, size: int, light: Light) -> np.ndarray:
         for row in range(rows):
             for column in range(columns):
                 x, y = left + wide * (column + 0.25) / columns, top + (horizon - top) * (row + 0.25) / rows
-                cv2.rectangle(scene, (int(x), int(y)), (int(x + wide * 0.5 / columns), int(y + (horizon - top) * 0.5 / rows)), pane, -1)
+                cv2.rectangle(
+                    scene,
+                    (int(x), int(y)),
+                    (int(x + wide * 0.5 / columns), int(y + (horizon - top) * 0.5 / rows)),
+                    pane,
+                    -1,
+                )
     ground = np.array([150, 148, 145.0]) * rng.uniform(0.4, 1.4) + rng.normal(0, 8, 3)
     scene[int(horizon) :] = ground
     for _ in range(rng.integers(0, 5)):  # lines on the ground
@@ -172,17 +182,37 @@ def _street(rng: Rng, size: int, light: Light) -> np.ndarray:
         line = (int(start[0]), int(max(start[1], horizon))), (int(end[0]), int(max(end[1], horizon) + 1))
         cv2.line(scene, *line, (ground * rng.uniform(0.6, 1.4)).tolist(), int(rng.integers(1, 5)))
     for _ in range(rng.integers(0, 4)):  # trees
-        green = np.array([rng.uniform(40, 120), rng.uniform(70, 150), rng.uniform(30, 90)])
-        for _ in range(6):
-            centre = (rng.uniform(0, 1, 2) * (small, 0.7 * horizon)).astype(int)
-            cv2.circle(scene, centre.tolist(), int(small * rng.uniform(0.03, 0.12)), (green * rng.uniform(0.7, 1.3)).tolist(), -1)
+        green = np.array([rng.uniform(50, 110), rng.uniform(70, 125), rng.uniform(45, 85)])
+        spot = rng.uniform(0, 1, 2) * (small, 0.6 * horizon)
+        for _ in range(14):
+            centre = (spot + rng.normal(0, 0.08, 2) * small).astype(int)
+            cv2.circle(
+                scene,
+                centre.tolist(),
+                int(small * rng.uniform(0.01, 0.06)) + 1,
+                (green * rng.uniform(0.5, 1.4)).tolist(),
+                -1,
+            )
     for _ in range(rng.integers(0, 7)):  # passers-by
         high = rng.uniform(0.15, 0.6) * small
         x, foot = rng.uniform(0, 1) * small, horizon + rng.uniform(0, 0.25) * small
-        for level, part, wide, color in ((0.75, 0.27, 0.1, dye(rng)), (0.3, 0.28, 0.08, dye(rng) * 0.6), (1.0, 0.07, 0.05, np.array([190, 150, 125.0]))):
-            cv2.ellipse(scene, (int(x), int(foot - high * (level - part / 2))), (int(high * wide) + 1, int(high * part) + 1), 0, 0, 360, color.tolist(), -1)
+        for level, part, wide, color in (
+            (0.75, 0.27, 0.1, dye(rng)),
+            (0.3, 0.28, 0.08, dye(rng) * 0.6),
+            (1.0, 0.07, 0.05, np.array([190, 150, 125.0])),
+        ):
+            cv2.ellipse(
+                scene,
+                (int(x), int(foot - high * (level - part / 2))),
+                (int(high * wide) + 1, int(high * part) + 1),
+                0,
+                0,
+                360,
+                color.tolist(),
+                -1,
+            )
     scene += rng.normal(0, 1, (small, small, 1)).astype(np.float32) * 6
-    scene = cv2.GaussianBlur(scene, (0, 0), small * rng.uniform(0.004, 0.03))
+    scene = cv2.GaussianBlur(scene, (0, 0), small * rng.choice((0.003, 0.008, 0.02)) * rng.uniform(0.7, 1.5))
     return cv2.resize(scene, (size, size))
 
 
@@ -194,7 +224,7 @@ def _cloth_color(rng: Rng) -> np.ndarray:
 
 
 def _urban(rng: Rng) -> np.ndarray:
-    return dye(rng) if rng.random() < 0.4 else np.clip(rng.uniform(30, 230) + rng.normal(0, 14, 3), 0, 255)
+    return dye(rng) if rng.random() < 0.25 else np.clip(rng.uniform(30, 230) + rng.normal(0, 14, 3), 0, 255)
 
 
 def _turn(rng: Rng, texture: np.ndarray, size: int) -> np.ndarray:

@@ -50,7 +50,12 @@ def cut_skirt(rng: Rng, at: Places, *, worn: bool, size: int, shell: Fabric) -> 
         piece.marks.append(Mark([np.stack([top, foot])], 0.6, 0.6 + 0.02 * width))
     elif closing < 0.2:  # tiers
         shares = np.linspace(0, 1, int(rng.integers(3, 5)))[1:-1]
-        tiers = [np.stack([e + s * (h - e) for e, h in zip((waist[0], waist[6], waist[-1]), (hem[0], foot, hem[-1]), strict=True)]) for s in shares]
+        tiers = [
+            np.stack(
+                [e + s * (h - e) for e, h in zip((waist[0], waist[6], waist[-1]), (hem[0], foot, hem[-1]), strict=True)]
+            )
+            for s in shares
+        ]
         piece.marks.append(Mark(tiers, 0.6, 0.8 + 0.02 * width))
     elif closing < 0.3:  # a slit or a wrap
         start = top + rng.uniform(0.0, 0.7) * (foot - top)
@@ -105,14 +110,19 @@ def cut_trousers(rng: Rng, at: Places, *, worn: bool, size: int, shell: Fabric, 
         leg.marks.append(Mark([offset_line(inseam, -0.03 * width * sign)], 0.8, fine))
         if crease:
             start = corner * 0.5 + middle * 0.5
-            leg.marks.append(Mark([np.stack([start, (inner + outer) / 2])], rng.choice((0.85, 1.15)), fine + 0.01 * width))
+            leg.marks.append(
+                Mark([np.stack([start, (inner + outer) / 2])], rng.choice((0.85, 1.15)), fine + 0.01 * width)
+            )
         if pockets:
             begin = corner + 0.45 * (middle - corner)
             end = edge[3] if len(edge) > 3 else edge[-1]
             leg.marks.append(Mark([bow(begin, end, 0.18 * sign)], stitch, fine + 0.005 * width))
         if rng.random() < 0.08 and jeans:  # a torn knee
             knee = (crotch + inner + outer) / 3 + rng.normal(0, 0.03, 2) * width
-            tear = [knee + rng.normal(0, 0.05, 2) * width + turn_right(down) * s * 0.12 * width for s in np.linspace(-1, 1, 6)]
+            tear = [
+                knee + rng.normal(0, 0.05, 2) * width + turn_right(down) * s * 0.12 * width
+                for s in np.linspace(-1, 1, 6)
+            ]
             leg.marks.append(Mark([np.array(tear)], np.array([220, 215, 205.0])))
         edges[side], legs[side] = edge, leg
     order = ["left", "right"] if rng.random() < 0.5 else ["right", "left"]
@@ -161,9 +171,14 @@ def _back_waist(rng: Rng, waist: np.ndarray, shell: Fabric, down: np.ndarray) ->
         label = np.array([[-0.08, -0.04], [0.08, -0.04], [0.08, 0.04], [-0.08, 0.04]]) * span + middle
         marks.append(Mark([label], dye(rng)))
     return Piece(
-        [outline], shell, frame_along(waist[0], down, shell.swatch), garment=True, brightness=rng.uniform(0.5, 0.75), marks=marks,
+        [outline],
+        shell,
+        frame_along(waist[0], down, shell.swatch),
+        garment=True,
+        brightness=rng.uniform(0.5, 0.75),
+        marks=marks,
         roundness=0.2,
-    )  # fmt: skip
+    )
 
 
 def _pleats(rng: Rng, piece: Piece, waist: np.ndarray, hem: np.ndarray, width: float) -> list[Fold]:
@@ -177,8 +192,16 @@ def _pleats(rng: Rng, piece: Piece, waist: np.ndarray, hem: np.ndarray, width: f
         foot = hem[round(share * (len(hem) - 1))]
         start = 0.08 if sharp else rng.uniform(0.05, 0.6)
         stop = 1.0 if sharp else rng.uniform(0.7, 1.0)
-        line = bow(top + start * (foot - top), top + stop * (foot - top), 0 if sharp else rng.uniform(-0.05, 0.05), steps=5)
-        folds.append((line, width * (0.03 if sharp else rng.uniform(0.03, 0.1)), 1.2 if sharp else rng.choice((-1, 1)) * rng.uniform(0.4, 1.6)))
+        line = bow(
+            top + start * (foot - top), top + stop * (foot - top), 0 if sharp else rng.uniform(-0.05, 0.05), steps=5
+        )
+        folds.append(
+            (
+                line,
+                width * (0.03 if sharp else rng.uniform(0.03, 0.1)),
+                1.2 if sharp else rng.choice((-1, 1)) * rng.uniform(0.4, 1.6),
+            )
+        )
         if sharp:
             piece.marks.append(Mark([line], 0.75, 0.5 + 0.012 * width))
     return folds
@@ -192,11 +215,25 @@ def _leg_folds(rng: Rng, at: Places, width: float) -> list[Fold]:
         corner, inner, outer = at[f"waistband_{side}"], at[f"bottom_{side}_in"], at[f"bottom_{side}_out"]
         for _ in range(rng.integers(1, 5)):
             way = (corner - crotch) * rng.uniform(0.1, 0.5) + (outer - crotch) * rng.uniform(0.0, 0.2)
-            folds.append((bow(crotch, crotch + way, rng.uniform(-0.2, 0.2), steps=5), width * rng.uniform(0.03, 0.07), rng.choice((-1, 1)) * rng.uniform(0.3, 1.4)))
+            folds.append(
+                (
+                    bow(crotch, crotch + way, rng.uniform(-0.2, 0.2), steps=5),
+                    width * rng.uniform(0.03, 0.07),
+                    rng.choice((-1, 1)) * rng.uniform(0.3, 1.4),
+                )
+            )
         foot = (inner + outer) / 2
         begin = (corner + crotch) / 2
-        for share in np.concatenate([rng.uniform(0.3, 0.7, rng.integers(0, 4)), rng.uniform(0.8, 1, rng.integers(0, 4))]):
+        for share in np.concatenate(
+            [rng.uniform(0.3, 0.7, rng.integers(0, 4)), rng.uniform(0.8, 1, rng.integers(0, 4))]
+        ):
             middle = begin + share * (foot - begin)
             across = turn_right(unit(foot - begin)) * 0.2 * width * sign + rng.normal(0, 0.07, 2) * width
-            folds.append((bow(middle - across, middle + across, rng.uniform(-0.2, 0.2), steps=4), width * rng.uniform(0.02, 0.06), rng.choice((-1, 1)) * rng.uniform(0.3, 1.2)))
+            folds.append(
+                (
+                    bow(middle - across, middle + across, rng.uniform(-0.2, 0.2), steps=4),
+                    width * rng.uniform(0.02, 0.06),
+                    rng.choice((-1, 1)) * rng.uniform(0.3, 1.2),
+                )
+            )
     return folds

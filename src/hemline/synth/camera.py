@@ -20,12 +20,12 @@ def tilt_points(rng: Rng, points: np.ndarray, size: int) -> np.ndarray:
 def expose(rng: Rng, image: np.ndarray) -> np.ndarray:
     """Apply white balance, exposure, contrast and vignetting to (size, size, 3) float32; returns the same, unclipped."""
     size = image.shape[0]
-    gain = np.exp(rng.normal(0, 0.05, 3)) * np.exp(rng.normal(-0.03, 0.15))
+    gain = np.exp(rng.normal(0, 0.05, 3)) * np.exp(rng.normal(0.0, 0.14))
     contrast, pivot = np.exp(rng.normal(0, 0.1)), rng.uniform(90, 150)
     image = image * (gain * contrast).astype(np.float32) + np.float32(pivot * (1 - contrast))
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         axis = np.linspace(-1, 1, size, dtype=np.float32) ** 2
-        fall = np.float32(rng.uniform(0, 0.22))
+        fall = np.float32(rng.exponential(0.05))
         image = image * (1 - fall * (axis[None] + axis[:, None]))[:, :, None]
     if rng.random() < 0.2:  # a slope of brightness: a lamp at the side
         slope = rng.normal(0, 0.12, 2).astype(np.float32)
@@ -45,7 +45,7 @@ def record(rng: Rng, image: np.ndarray) -> np.ndarray:
     elif kind < 0.5:  # sharpened by the phone
         image = image + rng.uniform(0.2, 0.7) * (image - cv2.GaussianBlur(image, (0, 0), 1.0))
     if rng.random() < 0.7:
-        grain = rng.standard_normal((size, size, 1), np.float32) * np.float32(rng.exponential(3.0))
+        grain = rng.standard_normal((size, size, 1), np.float32) * np.float32(rng.exponential(2.2))
         image = image + grain
     pixels = np.clip(image, 0, 255).astype(np.uint8)
     if rng.random() < 0.75:

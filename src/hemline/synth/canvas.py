@@ -130,9 +130,7 @@ def cast_shadow(canvas: Canvas, cover: Cover, offset: np.ndarray, softness: floa
         strength: share of light that it takes.
     """
     margin = int(np.ceil(2.5 * softness + np.abs(offset).max())) + 1
-    rows, columns = (
-        slice(max(0, part.start - margin), min(canvas.size, part.stop + margin)) for part in cover.window
-    )
+    rows, columns = (slice(max(0, part.start - margin), min(canvas.size, part.stop + margin)) for part in cover.window)
     step = 2 if softness > 1.5 else 1
     height, width = (rows.stop - rows.start) // step, (columns.stop - columns.start) // step
     if height < 1 or width < 1:

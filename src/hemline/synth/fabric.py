@@ -49,9 +49,17 @@ def dye(rng: Rng) -> np.ndarray:
     if kind == 2:
         return _hsv(rng.uniform(0, 360), rng.uniform(0, 0.08), rng.uniform(0.3, 0.8))
     if kind == 3:  # khaki, brown, olive, rose, navy
-        return _hsv(rng.choice((25, 35, 60, 90, 210, 230, 345)) + rng.normal(0, 8), rng.uniform(0.15, 0.55), rng.uniform(0.25, 0.85))
+        return _hsv(
+            rng.choice((25, 35, 60, 90, 210, 230, 345)) + rng.normal(0, 8),
+            rng.uniform(0.15, 0.55),
+            rng.uniform(0.25, 0.85),
+        )
     if kind == 4:
-        return _hsv(rng.choice((0, 15, 45, 140, 180, 205, 225, 285, 330)) + rng.normal(0, 10), rng.uniform(0.55, 0.95), rng.uniform(0.4, 0.95))
+        return _hsv(
+            rng.choice((0, 15, 45, 140, 180, 205, 225, 285, 330)) + rng.normal(0, 10),
+            rng.uniform(0.55, 0.95),
+            rng.uniform(0.4, 0.95),
+        )
     return _hsv(rng.uniform(0, 360), rng.uniform(0.12, 0.4), rng.uniform(0.7, 0.95))
 
 

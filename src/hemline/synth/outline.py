@@ -32,7 +32,9 @@ def turn_right(vector: np.ndarray) -> np.ndarray:
     return np.array([-vector[1], vector[0]])
 
 
-def bezier(start: np.ndarray, first: np.ndarray, second: np.ndarray, end: np.ndarray, steps: int = _STEPS) -> np.ndarray:
+def bezier(
+    start: np.ndarray, first: np.ndarray, second: np.ndarray, end: np.ndarray, steps: int = _STEPS
+) -> np.ndarray:
     """Trace a cubic Bezier curve, (steps + 1, 2)."""
     t = np.linspace(0, 1, steps + 1)[:, None]
     s = 1 - t
@@ -157,10 +159,7 @@ def sleeve_rails(
 
 def strip(first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
     """Cut the band between two edges of as many points into quadrilaterals, whose union has no holes."""
-    return [
-        np.array([first[k], first[k + 1], second[k + 1], second[k]])
-        for k in range(len(first) - 1)
-    ]
+    return [np.array([first[k], first[k + 1], second[k + 1], second[k]]) for k in range(len(first) - 1)]
 
 
 def tube(path: np.ndarray, widths: np.ndarray) -> list[np.ndarray]:

@@ -99,12 +99,19 @@ def draw_piece(canvas: Canvas, piece: Piece, layer: int, light: Light, relief: R
         lit = lit + np.minimum(shine, 90)[:, :, None]
     paint(canvas, cover, lit, opacity=piece.fabric.opacity)
     for mark in piece.marks:
-        drawn = cover_lines(mark.lines, mark.width, canvas.size) if mark.width else cover_polygons(mark.lines, canvas.size)
+        drawn = (
+            cover_lines(mark.lines, mark.width, canvas.size) if mark.width else cover_polygons(mark.lines, canvas.size)
+        )
         drawn = clip_cover(drawn, cover)
         if drawn is None:
             continue
         if isinstance(mark.tone, np.ndarray):
-            paint(canvas, drawn, mark.tone.astype(np.float32) * _shade_of(tone, cover.window, drawn.window), opacity=mark.opacity)
+            paint(
+                canvas,
+                drawn,
+                mark.tone.astype(np.float32) * _shade_of(tone, cover.window, drawn.window),
+                opacity=mark.opacity,
+            )
         else:
             tint(canvas, drawn, mark.tone)
     claim(canvas, cover, layer, garment=piece.garment)

@@ -108,7 +108,9 @@ def round_off(cover: Cover, light: Light, depth: float) -> np.ndarray:
     across = cv2.Sobel(bulge, cv2.CV_32F, 1, 0, scale=sigma / 4)
     down = cv2.Sobel(bulge, cv2.CV_32F, 0, 1, scale=sigma / 4)
     toward = across * np.float32(light.direction[0]) + down * np.float32(light.direction[1])
-    tone = 1 + np.float32(depth) * (np.float32(0.4) * (bulge - np.float32(0.8)) - np.float32(0.4 * light.contrast) * toward)
+    tone = 1 + np.float32(depth) * (
+        np.float32(0.4) * (bulge - np.float32(0.8)) - np.float32(0.4 * light.contrast) * toward
+    )
     return cv2.resize(np.clip(tone, 0.3, 1.4), (width, height))
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from hemline.annotation import ABSENT, OCCLUDED, VISIBLE
 from hemline.errors import ShapeError
 from hemline.garments import INDEX, NUM_KEYPOINTS, check_category
-from hemline.synth import background, camera, wearer
+from hemline.synth import background, camera, props, wearer
 from hemline.synth.bottoms import cut_skirt, cut_trousers
-from hemline.synth.canvas import Canvas, blank_canvas, cover_polygons
+from hemline.synth.canvas import Canvas, blank_canvas, cast_shadow, cover_polygons
 from hemline.synth.fabric import Fabric, dye, make_fabric, plain_fabric
 from hemline.synth.layout import Places, complete_layout, own_name, width_of
 from hemline.synth.piece import Piece, draw_piece
@@ -92,16 +92,16 @@ def render(
         dress = wearer.dress_bottom if category in ("skirt", "trousers") else wearer.dress_top
         figure = dress(rng, category, at, size)
     elif setting == "hanger":
-        figure.between = wearer.hanger(rng, at, size)
-    if setting == "worn" and rng.random() < 0.3 or setting in ("flat", "hanger") and rng.random() < 0.03:
-        figure.over += wearer.occlude(rng, at, size)
+        figure.between = props.hanger(rng, at, size)
+    if setting in ("flat", "hanger") and rng.random() < 0.35:
+        figure.behind += props.clutter(rng, size)
+    if (setting == "worn" and rng.random() < 0.3) or (setting in ("flat", "hanger") and rng.random() < 0.03):
+        figure.over += props.occlude(rng, at, size)
     canvas = _paint_background(rng, setting, size, light, shell, backgrounds)
     relief = (
         flat_relief(size)
         if noise_free
-        else make_relief(
-            rng, size, light, folds=garment.folds, wrinkles=rng.gamma(3.0, 0.3), scale=1.5 * garment.width
-        )
+        else make_relief(rng, size, light, folds=garment.folds, wrinkles=rng.gamma(3.0, 0.3), scale=1.5 * garment.width)
     )
     if not noise_free and setting != "worn":
         _lay_shadow(canvas, garment, light)
@@ -136,14 +136,14 @@ def _paint_background(
     if setting == "plain":
         dark = shell.color.mean() < 128
         return blank_canvas(background.plain_background(np.full(3, 250.0 if dark else 5.0), size))
-    kinds = {"worn": background.STREET, "flat": background.FLAT, "hanger": background.HANGING, "ghost": ("studio",)}[setting]
+    kinds = {"worn": background.STREET, "flat": background.FLAT, "hanger": background.HANGING, "ghost": ("studio",)}[
+        setting
+    ]
     return blank_canvas(background.paint_background(rng, size, light, kinds=kinds, photos=photos))
 
 
 def _lay_shadow(canvas: Canvas, garment: Garment, light: Light) -> None:
     """Darken the background around a garment that lies or hangs: a broad soft shadow besides each piece's own."""
-    from hemline.synth.canvas import cast_shadow
-
     cover = cover_polygons([polygon for piece in garment.front for polygon in piece.polygons], canvas.size)
     if cover is not None:
         cast_shadow(canvas, cover, light.shadow * 1.5, light.softness * 2, 0.3)

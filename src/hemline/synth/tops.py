@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from hemline.synth.collars import Cut, cut_collar, cut_hood, cut_turtleneck, neck_curve
 from hemline.synth.details import (
     button_row,
     center_zip,
@@ -21,7 +22,6 @@ from hemline.synth.outline import (
     bow,
     ellipse,
     length_of,
-    neckline,
     offset_line,
     sleeve_rails,
     strip,
@@ -52,25 +52,6 @@ class Garment:
     hooded: bool = False
 
 
-@dataclass(frozen=True)
-class Cut:
-    """The style of one top, drawn once and used by all its pieces."""
-
-    category: str
-    at: Places
-    width: float
-    down: np.ndarray
-    worn: bool
-    shell: Fabric
-    lining: Fabric
-    trim: Fabric
-    neck: str
-    front_open: float
-    sleeved: tuple[bool, bool]
-    strapless: bool
-    strappy: bool
-
-
 def cut_top(rng: Rng, category: str, at: Places, *, worn: bool, size: int, shell: Fabric) -> Garment:
     """Cut a blouse, an outwear or a dress.
 
@@ -86,14 +67,18 @@ def cut_top(rng: Rng, category: str, at: Places, *, worn: bool, size: int, shell
     hooded = not cut.strappy and rng.random() < {"outwear": 0.25, "blouse": 0.06, "dress": 0.01}[category]
     garment.hooded = hooded
     if hooded:
-        garment.behind.insert(0, _hood(rng, cut))
+        garment.behind.insert(0, cut_hood(rng, cut))
     turtle = not hooded and category != "outwear" and not cut.strappy and rng.random() < 0.07
     body = _front_panels(rng, cut, sides) if cut.front_open > 0 else [_front(rng, cut, sides)]
-    collared = not (hooded or turtle or cut.strappy or cut.strapless) and rng.random() < {
-        "outwear": 0.7,
-        "blouse": 0.25,
-        "dress": 0.15,
-    }[category]
+    collared = (
+        not (hooded or turtle or cut.strappy or cut.strapless)
+        and rng.random()
+        < {
+            "outwear": 0.7,
+            "blouse": 0.25,
+            "dress": 0.15,
+        }[category]
+    )
     garment.front += body
     for side, sign in SIDES:
         if cut.sleeved[sign > 0]:
@@ -103,9 +88,9 @@ def cut_top(rng: Rng, category: str, at: Places, *, worn: bool, size: int, shell
             else:
                 garment.behind.append(sleeve)
     if collared:
-        garment.front += _collar(rng, cut)
+        garment.front += cut_collar(rng, cut)
     if turtle:
-        garment.front.append(_turtleneck(rng, cut))
+        garment.front.append(cut_turtleneck(rng, cut))
     garment.folds = _folds(rng, cut)
     return garment
 
@@ -118,7 +103,9 @@ def _choose_style(rng: Rng, category: str, at: Places, *, worn: bool, size: int,
     opening = length_of(at["neckline_right"] - at["neckline_left"])
     strapless = "shoulder_left" not in at
     sleeved = tuple(f"cuff_{side}_in" in at and not strapless for side, _ in SIDES)
-    shoulder_line = 0.0 if strapless else np.mean([length_of(at[f"shoulder_{s}"] - at[f"neckline_{s}"]) for s, _ in SIDES])
+    shoulder_line = (
+        0.0 if strapless else np.mean([length_of(at[f"shoulder_{s}"] - at[f"neckline_{s}"]) for s, _ in SIDES])
+    )
     strappy = not strapless and not any(sleeved) and shoulder_line < 0.16 * width
     if strapless:
         neck = str(rng.choice(("round", "sweetheart")))
@@ -126,14 +113,28 @@ def _choose_style(rng: Rng, category: str, at: Places, *, worn: bool, size: int,
         neck = str(rng.choice(("v", "round", "square", "sweetheart"), p=(0.45, 0.43, 0.07, 0.05)))
     else:
         neck = str(rng.choice(("round", "v"), p=(0.85, 0.15)))
-    lining = plain_fabric(shell.color * rng.uniform(0.45, 0.8)) if rng.random() < 0.75 else make_fabric(
-        rng, width, 8, use="lining"
+    lining = (
+        plain_fabric(shell.color * rng.uniform(0.45, 0.8))
+        if rng.random() < 0.75
+        else make_fabric(rng, width, 8, use="lining")
     )
     trim = plain_fabric(dye(rng)) if rng.random() < 0.25 else shell
     chance = {"outwear": 0.45, "blouse": 0.06, "dress": 0.02}[category]
     front_open = float(rng.uniform(0.08, 0.6)) if rng.random() < chance and not strapless and not strappy else 0.0
     return Cut(
-        category, at, width, down, worn, shell, lining, trim, neck, front_open, (sleeved[0], sleeved[1]), strapless, strappy
+        category,
+        at,
+        width,
+        down,
+        worn,
+        shell,
+        lining,
+        trim,
+        neck,
+        front_open,
+        (sleeved[0], sleeved[1]),
+        strapless,
+        strappy,
     )
 
 
@@ -174,10 +175,6 @@ def _hem(rng: Rng, cut: Cut) -> np.ndarray:
     return bow(left, right, sag)
 
 
-def _neck_curve(cut: Cut) -> np.ndarray:
-    return neckline(cut.neck, cut.at["neckline_left"], cut.at["center_front"], cut.at["neckline_right"])
-
-
 def _chest(cut: Cut) -> np.ndarray:
     middle: np.ndarray = (cut.at["armpit_left"] + cut.at["armpit_right"]) / 2
     return middle + cut.down * 0.08 * cut.width
@@ -191,22 +188,28 @@ def _back_panel(rng: Rng, cut: Cut, sides: Sides) -> Piece:
         hem = bow(cut.at["hem_left"], cut.at["hem_right"], rng.uniform(-0.04, 0.0))
         outline = np.concatenate([bow(left, right, -rise), sides[1], hem[::-1], sides[0][::-1]])
     else:
-        outline = np.concatenate([bow(left, right, -rise), _neck_curve(cut)[::-1]])
+        outline = np.concatenate([bow(left, right, -rise), neck_curve(cut)[::-1]])
     middle = (left + right) / 2 + cut.down * (0.06 * cut.width)
     marks = []
     if rng.random() < 0.5 and not cut.strapless:
         box = _box(middle, cut.down, 0.09 * cut.width, 0.06 * cut.width)
         marks.append(Mark([box], dye(rng)))
     return Piece(
-        [outline], cut.lining, frame_along(_chest(cut), cut.down, cut.lining.swatch), garment=True, brightness=rng.uniform(0.6, 0.95),
-        roundness=0.2, marks=marks, lift=0.5,
-    )  # fmt: skip
+        [outline],
+        cut.lining,
+        frame_along(_chest(cut), cut.down, cut.lining.swatch),
+        garment=True,
+        brightness=rng.uniform(0.6, 0.95),
+        roundness=0.2,
+        marks=marks,
+        lift=0.5,
+    )
 
 
 def _front(rng: Rng, cut: Cut, sides: Sides) -> Piece:
     """Cut a closed front."""
     left_side, right_side = sides
-    neck, hem = _neck_curve(cut), _hem(rng, cut)
+    neck, hem = neck_curve(cut), _hem(rng, cut)
     outline = np.concatenate([neck, right_side, hem[::-1], left_side[::-1]])
     fabric = cut.shell
     printed = cut.category != "outwear" and rng.random() < (0.4 if cut.category == "blouse" else 0.08)
@@ -300,7 +303,9 @@ def _sleeve(rng: Rng, cut: Cut, side: str, sign: int) -> tuple[Piece, bool]:
     hangs = float(under @ flank) > 0.82 and length_of(inner - armpit) > 0.5 * cut.width
     start = armpit
     if hangs and rng.random() < (0.9 if cut.worn else 0.3):
-        start = armpit + (unit(at["center_front"] - armpit) * 0.8 - cut.down * 0.4) * rng.uniform(0.05, 0.12) * cut.width
+        start = (
+            armpit + (unit(at["center_front"] - armpit) * 0.8 - cut.down * 0.4) * rng.uniform(0.05, 0.12) * cut.width
+        )
     top, underside = sleeve_rails(shoulder, start, inner, outer, side=sign, slack=rng.uniform(-0.02, 0.06))
     opening = bow(inner, outer, sign * rng.uniform(-0.02, 0.1))
     shell = cut.trim if cut.trim is not cut.shell and rng.random() < 0.4 else cut.shell
@@ -324,91 +329,19 @@ def _sleeve(rng: Rng, cut: Cut, side: str, sign: int) -> tuple[Piece, bool]:
         band = strip(top[k:], underside[k:])
         piece.marks.append(Mark([*band, opening], cut.trim.color if cut.trim is not cut.shell else 0.85))
     if cut.shell.quilted:
-        piece.marks += [Mark([np.array([top[j], underside[j]])], 0.72, 0.02 * cut.width + 0.4) for j in range(2, len(top), 2)]
+        piece.marks += [
+            Mark([np.array([top[j], underside[j]])], 0.72, 0.02 * cut.width + 0.4) for j in range(2, len(top), 2)
+        ]
     elif rng.random() < 0.12:  # stripes down the sleeve
         share = rng.uniform(0.25, 0.45)
         piece.marks.append(Mark([top + share * (underside - top)], dye(rng), 0.05 * cut.width))
     if rng.random() < 0.35 and not cut.worn:  # the inside of the cuff
-        piece.marks.append(Mark([ellipse((inner + outer) / 2, (outer - inner) * 0.46, unit(along) * 0.02 * cut.width)], 0.5))
+        piece.marks.append(
+            Mark([ellipse((inner + outer) / 2, (outer - inner) * 0.46, unit(along) * 0.02 * cut.width)], 0.5)
+        )
     body_axis = float(((inner + outer) / 2 - armpit) @ turn_right(cut.down)) * sign
     crosses = body_axis > 0.02 * cut.width  # towards the middle of the body
     return piece, bool(rng.random() < (0.93 if crosses else 0.8))
-
-
-def _collar(rng: Rng, cut: Cut) -> list[Piece]:
-    """Cut a turned-down collar or lapels: two leaves that leave the shoulders at the neckline's corners."""
-    at, width = cut.at, cut.width
-    lapels = cut.category == "outwear" and rng.random() < 0.5
-    stand = rng.uniform(0.0, 0.12) * width
-    fabric = cut.trim if rng.random() < 0.5 else cut.shell
-    pieces = []
-    spread, fall = rng.uniform(0.12, 0.3), rng.uniform(0.06, 0.2)
-    tone = rng.uniform(0.9, 1.12)
-    left, right = at["neckline_left"], at["neckline_right"]
-    middle = (left + right) / 2
-    if stand > 0.03 * width:
-        arch = bow(left, right, -stand / max(length_of(right - left), 1.0))
-        front = at["center_front"]
-        inside = np.concatenate([arch, bow(right, left, 0.1)[1:]])
-        pieces.append(
-            Piece([inside], fabric, frame_along(middle, cut.down, fabric.swatch), garment=True, brightness=0.8, roundness=0.3, lift=0)
-        )
-    front = at["center_front"]
-    drop = front - middle
-    if lapels:
-        front = middle + drop + cut.down * width * rng.uniform(0.1, 0.6)
-    for side, sign in SIDES:
-        neck = at[f"neckline_{side}"]
-        outward = turn_right(cut.down) * -sign
-        way = front - neck
-        tip = neck + 0.75 * way + outward * spread * width + cut.down * fall * width * (0.3 if lapels else 1.0)
-        back = neck + outward * 0.04 * width - cut.down * 0.2 * stand
-        if lapels:
-            tip = neck + 0.55 * way + outward * spread * 1.1 * width
-            leaf = np.concatenate([bow(neck, front, 0.04 * sign, steps=6), bow(front, tip, 0.05 * sign, steps=4)[1:], bow(tip, back, 0.0, steps=4)[1:]])
-        else:
-            leaf = np.concatenate([bow(neck, front, -0.08 * sign, steps=6), bow(front, tip, 0.0, steps=3)[1:], bow(tip, back, 0.1 * sign, steps=5)[1:]])
-        pieces.append(
-            Piece(
-                [leaf], fabric, frame_along(neck, way, fabric.swatch), owns=(f"neckline_{side}",), garment=True,
-                brightness=tone, roundness=0.3, lift=0.5, marks=[Mark([leaf[[*range(len(leaf)), 0]]], 0.72, 0.008 * width + 0.4)],
-            )  # fmt: skip
-        )
-    return pieces
-
-
-def _turtleneck(rng: Rng, cut: Cut) -> Piece:
-    left, right = cut.at["neckline_left"], cut.at["neckline_right"]
-    rise = -cut.down * cut.width * rng.uniform(0.08, 0.28)
-    narrow = (right - left) * rng.uniform(0.02, 0.08)
-    top = bow(left + rise + narrow, right + rise - narrow, rng.uniform(-0.03, 0.12))
-    outline = np.concatenate([top, _neck_curve(cut)[::-1]])
-    folds = [Mark([bow(left + rise * s, right + rise * s, 0.1)], 0.85, 0.02 * cut.width) for s in (0.4, 0.7)]
-    fabric = cut.shell
-    return Piece([outline], fabric, frame_along(left, cut.down, fabric.swatch), garment=True, roundness=0.8, marks=folds, lift=0.3)
-
-
-def _hood(rng: Rng, cut: Cut) -> Piece:
-    """Cut a hood that lies flat above the neck or hangs down behind it."""
-    left, right = cut.at["neckline_left"], cut.at["neckline_right"]
-    span = right - left
-    rise = -cut.down * cut.width * rng.uniform(0.15, 0.65)
-    top = (left + right) / 2 + rise + span * rng.uniform(-0.1, 0.1)
-    swell = rng.uniform(0.1, 0.45)
-    crown = np.concatenate(
-        [
-            through([left, left - swell * span * 0.5 + 0.55 * rise, top, right + swell * span * 0.5 + 0.55 * rise, right]),
-            bow(right, left, -0.1)[1:],
-        ]
-    )
-    inner = (left + right) / 2 + 0.42 * rise
-    opening = ellipse(inner, span * rng.uniform(0.28, 0.42), rise * rng.uniform(0.35, 0.5))
-    marks = [Mark([opening], cut.lining.color * 0.7)]
-    if rng.random() < 0.3:  # a rim of fur
-        marks.append(Mark([opening[[*range(len(opening)), 0]]], dye(rng) * 0.8, 0.07 * cut.width))
-    return replace(
-        Piece([crown], cut.shell, frame_along(inner, cut.down, cut.shell.swatch), garment=True, roundness=0.7, lift=0.8), marks=marks
-    )
 
 
 def _box(middle: np.ndarray, down: np.ndarray, wide: float, high: float) -> np.ndarray:
@@ -428,14 +361,26 @@ def _folds(rng: Rng, cut: Cut) -> list[Fold]:
             starts += [at[f"waistline_{side}"]] * int(rng.integers(0, 4))
         for start in starts:
             way = (inward * rng.uniform(0.2, 1.0) + cut.down * rng.uniform(-0.5, 0.9)) * width * rng.uniform(0.15, 0.6)
-            folds.append((bow(start, start + way, rng.uniform(-0.15, 0.15), steps=5), width * rng.uniform(0.02, 0.07), rng.choice((-1, 1)) * rng.uniform(0.3, 1.4)))
+            folds.append(
+                (
+                    bow(start, start + way, rng.uniform(-0.15, 0.15), steps=5),
+                    width * rng.uniform(0.02, 0.07),
+                    rng.choice((-1, 1)) * rng.uniform(0.3, 1.4),
+                )
+            )
         if cut.sleeved[sign > 0]:
             begin = (at[f"shoulder_{side}"] + at[f"armpit_{side}"]) / 2
             end = (at[f"cuff_{side}_in"] + at[f"cuff_{side}_out"]) / 2
             for share in rng.uniform(0.15, 1, int(rng.integers(1, 6))):
                 middle = begin + share * (end - begin)
                 across = turn_right(unit(end - begin)) * 0.2 * width + rng.normal(0, 0.06, 2) * width
-                folds.append((bow(middle - across, middle + across, 0.1, steps=4), width * rng.uniform(0.02, 0.05), rng.choice((-1, 1)) * rng.uniform(0.3, 1.2)))
+                folds.append(
+                    (
+                        bow(middle - across, middle + across, 0.1, steps=4),
+                        width * rng.uniform(0.02, 0.05),
+                        rng.choice((-1, 1)) * rng.uniform(0.3, 1.2),
+                    )
+                )
     if cut.category == "dress":
         waist = "waistline" if "waistline_left" in at else "armpit"
         pleats = int(rng.integers(0, 10))
@@ -443,5 +388,11 @@ def _folds(rng: Rng, cut: Cut) -> list[Fold]:
             top = at[f"{waist}_left"] + share * (at[f"{waist}_right"] - at[f"{waist}_left"])
             foot = at["hem_left"] + share * (at["hem_right"] - at["hem_left"])
             start = rng.uniform(0, 0.5)
-            folds.append((bow(top + start * (foot - top), foot, rng.uniform(-0.04, 0.04), steps=5), width * rng.uniform(0.03, 0.1), rng.choice((-1, 1)) * rng.uniform(0.4, 1.6)))
+            folds.append(
+                (
+                    bow(top + start * (foot - top), foot, rng.uniform(-0.04, 0.04), steps=5),
+                    width * rng.uniform(0.03, 0.1),
+                    rng.choice((-1, 1)) * rng.uniform(0.4, 1.6),
+                )
+            )
     return folds

@@ -44,7 +44,8 @@ def main() -> None:
         decode.append((middle - began) / len(files))
         drawing.append((time.process_time() - middle) / chosen.count)
     photo, garment = statistics.median(decode), statistics.median(drawing)
-    print(f"decoding {photo * 1e3:.2f} ms, garment {garment * 1e3:.1f} ms ({1 / garment:.0f}/s), {garment / photo:.0f} x")
+    rate, ratio = 1 / garment, garment / photo
+    print(f"decoding {photo * 1e3:.2f} ms, garment {garment * 1e3:.1f} ms ({rate:.0f}/s), ratio {ratio:.0f}")
 
 
 def draw(number: int, size: int) -> Rendered:

@@ -212,8 +212,8 @@ def _street(rng: Rng, size: int, light: Light) -> np.ndarray:
                 -1,
             )
     scene += rng.normal(0, 1, (small, small, 1)).astype(np.float32) * 6
-    scene = cv2.GaussianBlur(scene, (0, 0), small * rng.choice((0.003, 0.008, 0.02)) * rng.uniform(0.7, 1.5))
-    return cv2.resize(scene, (size, size))
+    blurred = cv2.GaussianBlur(scene, (0, 0), small * rng.choice((0.003, 0.008, 0.02)) * rng.uniform(0.7, 1.5))
+    return cv2.resize(blurred, (size, size))
 
 
 def _cloth_color(rng: Rng) -> np.ndarray:

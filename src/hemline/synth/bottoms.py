@@ -6,11 +6,10 @@ import numpy as np
 
 from hemline.synth.details import hem_marks, side_marks, waistband_marks
 from hemline.synth.fabric import Fabric, dye
+from hemline.synth.folds import leg_folds, pleats, skirt_folds
 from hemline.synth.layout import SIDES, Places, width_of
 from hemline.synth.outline import bow, dashes, length_of, offset_line, turn_right, unit, wavy_hem
-from hemline.synth.piece import Mark, Piece, frame_along
-from hemline.synth.relief import Fold
-from hemline.synth.tops import Garment
+from hemline.synth.piece import Garment, Mark, Piece, frame_along
 
 Rng = np.random.Generator
 
@@ -42,7 +41,11 @@ def cut_skirt(rng: Rng, at: Places, *, worn: bool, size: int, shell: Fabric) -> 
         garment=True,
         roundness=rng.uniform(0.35, 1.0) if worn else rng.uniform(0.05, 0.6),
     )
-    folds = _pleats(rng, piece, waist, hem, width)
+    if rng.random() < 0.2:
+        folds = pleats(rng, waist, hem, width)
+        piece.marks.append(Mark([line for line, _, _ in folds], 0.75, 0.5 + 0.012 * width))
+    else:
+        folds = skirt_folds(rng, waist, hem, width)
     piece.marks += hem_marks(rng, hem, width) + side_marks(rng, edges, width)
     piece.marks += waistband_marks(rng, waist, width, down, jeans=rng.random() < 0.25)
     closing = rng.random()
@@ -132,7 +135,7 @@ def cut_trousers(rng: Rng, at: Places, *, worn: bool, size: int, shell: Fabric, 
         if number == 0:
             legs[side].lift = 1.0
     _finish_top(rng, [legs[side] for side in order], waist, middle, crotch, width, down, jeans=jeans, stitch=stitch)
-    folds = _leg_folds(rng, at, width)
+    folds = leg_folds(rng, at, width)
     return Garment(
         behind=[_back_waist(rng, waist, shell, down)], front=[legs[side] for side in order], folds=folds, width=width
     )
@@ -179,61 +182,3 @@ def _back_waist(rng: Rng, waist: np.ndarray, shell: Fabric, down: np.ndarray) ->
         marks=marks,
         roundness=0.2,
     )
-
-
-def _pleats(rng: Rng, piece: Piece, waist: np.ndarray, hem: np.ndarray, width: float) -> list[Fold]:
-    """Draw folds from the waist to the hem; sharp pleats are marked too."""
-    folds: list[Fold] = []
-    sharp = rng.random() < 0.2
-    count = int(rng.integers(6, 16) if sharp else rng.integers(1, 11))
-    shares = (np.arange(count) + 0.5) / count if sharp else np.sort(rng.uniform(0.03, 0.97, count))
-    for share in shares:
-        top = waist[round(share * (len(waist) - 1))]
-        foot = hem[round(share * (len(hem) - 1))]
-        start = 0.08 if sharp else rng.uniform(0.05, 0.6)
-        stop = 1.0 if sharp else rng.uniform(0.7, 1.0)
-        line = bow(
-            top + start * (foot - top), top + stop * (foot - top), 0 if sharp else rng.uniform(-0.05, 0.05), steps=5
-        )
-        folds.append(
-            (
-                line,
-                width * (0.03 if sharp else rng.uniform(0.03, 0.1)),
-                1.2 if sharp else rng.choice((-1, 1)) * rng.uniform(0.4, 1.6),
-            )
-        )
-        if sharp:
-            piece.marks.append(Mark([line], 0.75, 0.5 + 0.012 * width))
-    return folds
-
-
-def _leg_folds(rng: Rng, at: Places, width: float) -> list[Fold]:
-    """Draw folds that start at the crotch, lie behind the knee and pile up above the ankle."""
-    folds: list[Fold] = []
-    crotch = at["crotch"]
-    for side, sign in SIDES:
-        corner, inner, outer = at[f"waistband_{side}"], at[f"bottom_{side}_in"], at[f"bottom_{side}_out"]
-        for _ in range(rng.integers(1, 5)):
-            way = (corner - crotch) * rng.uniform(0.1, 0.5) + (outer - crotch) * rng.uniform(0.0, 0.2)
-            folds.append(
-                (
-                    bow(crotch, crotch + way, rng.uniform(-0.2, 0.2), steps=5),
-                    width * rng.uniform(0.03, 0.07),
-                    rng.choice((-1, 1)) * rng.uniform(0.3, 1.4),
-                )
-            )
-        foot = (inner + outer) / 2
-        begin = (corner + crotch) / 2
-        for share in np.concatenate(
-            [rng.uniform(0.3, 0.7, rng.integers(0, 4)), rng.uniform(0.8, 1, rng.integers(0, 4))]
-        ):
-            middle = begin + share * (foot - begin)
-            across = turn_right(unit(foot - begin)) * 0.2 * width * sign + rng.normal(0, 0.07, 2) * width
-            folds.append(
-                (
-                    bow(middle - across, middle + across, rng.uniform(-0.2, 0.2), steps=4),
-                    width * rng.uniform(0.02, 0.06),
-                    rng.choice((-1, 1)) * rng.uniform(0.3, 1.2),
-                )
-            )
-    return folds

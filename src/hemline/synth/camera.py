@@ -18,7 +18,7 @@ def tilt_points(rng: Rng, points: np.ndarray, size: int) -> np.ndarray:
 
 
 def expose(rng: Rng, image: np.ndarray) -> np.ndarray:
-    """Apply white balance, exposure, contrast and vignetting to (size, size, 3) float32; returns the same, unclipped."""
+    """Apply white balance, exposure, contrast and vignetting; (size, size, 3) float32 to the same, not clipped."""
     size = image.shape[0]
     gain = np.exp(rng.normal(0, 0.05, 3)) * np.exp(rng.normal(0.0, 0.14))
     contrast, pivot = np.exp(rng.normal(0, 0.1)), rng.uniform(90, 150)
@@ -51,7 +51,7 @@ def record(rng: Rng, image: np.ndarray) -> np.ndarray:
     if rng.random() < 0.75:
         quality = int(rng.integers(35, 96))
         _, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1]
+        pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[:, :, ::-1]
     return np.ascontiguousarray(pixels)
 
 

@@ -162,7 +162,7 @@ def quilting(at: Places, down: np.ndarray, width: float) -> list[Mark]:
 
 
 def waistband_marks(rng: Rng, edge: np.ndarray, width: float, down: np.ndarray, *, jeans: bool) -> list[Mark]:
-    """Draw a waistband below its top edge (left to right): its lower seam, belt loops or gathers, a button or a belt."""
+    """Draw a waistband below its top edge, left to right: its seam, belt loops or gathers, a button or a belt."""
     high = width * rng.uniform(0.06, 0.13)
     below = offset_line(edge, high)
     kind = rng.random()

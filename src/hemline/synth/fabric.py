@@ -175,8 +175,8 @@ def _rib(rng: Rng, color: np.ndarray, unit: float, side: int) -> np.ndarray:
 
 
 def _denim(rng: Rng, color: np.ndarray, unit: float, side: int) -> np.ndarray:
-    twill = rng.standard_normal((side, side), np.float32)
-    twill = cv2.warpAffine(twill, np.array([[1, 0.6, 0], [0, 1, 0]]), (side, side), borderMode=cv2.BORDER_REFLECT)
+    threads = rng.standard_normal((side, side), np.float32)
+    twill = cv2.warpAffine(threads, np.array([[1, 0.6, 0], [0, 1, 0]]), (side, side), borderMode=cv2.BORDER_REFLECT)
     worn = smooth_noise(rng, (side, side), (4, 4)) * rng.uniform(0, 0.22)
     light = np.array([235, 240, 245], np.float32)
     share = np.clip(0.06 * twill + np.maximum(worn, 0), -0.2, 0.8)[:, :, None]

@@ -116,7 +116,7 @@ def _pair_middle(at: Places, *prefixes: str, fallback: np.ndarray) -> np.ndarray
     for wanted in (2, 1):
         for points in pairs:
             if len(points) >= wanted:
-                return np.mean(points, 0)  # type: ignore[no-any-return]
+                return np.mean(points, 0)
     return fallback
 
 

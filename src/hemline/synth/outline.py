@@ -7,6 +7,7 @@ both on the curve.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -66,9 +67,7 @@ def through(points: Sequence[np.ndarray], *, roundness: float = 1.0) -> np.ndarr
     knots = np.asarray(points)
     slopes = np.gradient(knots, axis=0) if len(knots) > 2 else np.repeat(knots[1:] - knots[:1], 2, 0)
     parts = []
-    for (start, end), (leave, arrive) in zip(
-        zip(knots[:-1], knots[1:], strict=True), zip(slopes[:-1], slopes[1:], strict=True), strict=True
-    ):
+    for (start, end), (leave, arrive) in zip(pairwise(knots), pairwise(slopes), strict=True):
         chord = end - start
         # A slope longer than its own span would make the curve overshoot beside a short neighbour.
         leave, arrive = (unit(slope) * min(length_of(slope), length_of(chord)) for slope in (leave, arrive))
@@ -147,13 +146,15 @@ def sleeve_rails(
     if length_of(reach) < 1.3 * length_of(opening):  # a short sleeve's slanted hem says little about the arm
         leave = unit(leave + 1.5 * forward)
     enter = unit(unit(turn_right(armpit - shoulder) * -side) + 3.0 * forward)
-    if float(leave @ forward) < 0.7:  # bent: the upper arm does not point at the hand
-        enter = unit(2 * forward - leave)
+    handle, bent = 0.36, 0.7 - float(leave @ forward)
+    if bent > 0:  # the upper arm does not point at the hand; the elbow lies aside
+        enter = unit(1.4 * forward - leave)
+        handle *= 1 + bent
     rails = []
     for start, stop, bulge in ((shoulder, outer, 1.0), (armpit, inner, -1.0)):
         span = length_of(stop - start)
         swell = turn_right(unit(reach)) * (-side * bulge) * slack * span
-        rails.append(bezier(start, start + enter * span * 0.36 + swell, stop - leave * span * 0.36 + swell, stop))
+        rails.append(bezier(start, start + enter * span * handle + swell, stop - leave * span * handle + swell, stop))
     return rails[0], rails[1]
 
 

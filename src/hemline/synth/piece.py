@@ -18,7 +18,7 @@ from hemline.synth.canvas import (
 )
 from hemline.synth.fabric import Fabric, lay_fabric
 from hemline.synth.outline import turn_right, unit
-from hemline.synth.relief import Light, Relief, round_off
+from hemline.synth.relief import Fold, Light, Relief, round_off
 
 
 @dataclass
@@ -60,6 +60,26 @@ class Piece:
     lift: float = 1.0
     folded: bool = True
     marks: list[Mark] = field(default_factory=list)
+
+
+@dataclass
+class Garment:
+    """A garment cut into pieces, each group from back to front.
+
+    behind: what lies behind the wearer: the back's inside, a hood, sleeves behind the body.
+    front: the body.
+    sleeves: those before the body, by side; a hand is drawn below its sleeve.
+    neck: collars.
+    folds: of the whole garment.
+    width: pixels.
+    """
+
+    width: float
+    folds: list[Fold]
+    behind: list[Piece] = field(default_factory=list)
+    front: list[Piece] = field(default_factory=list)
+    sleeves: dict[str, Piece] = field(default_factory=dict)
+    neck: list[Piece] = field(default_factory=list)
 
 
 def frame_along(origin: np.ndarray, along: np.ndarray, swatch: np.ndarray) -> np.ndarray:

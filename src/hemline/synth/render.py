@@ -20,9 +20,9 @@ from hemline.synth.bottoms import cut_skirt, cut_trousers
 from hemline.synth.canvas import Canvas, blank_canvas, cast_shadow, cover_polygons
 from hemline.synth.fabric import Fabric, dye, make_fabric, plain_fabric
 from hemline.synth.layout import Places, complete_layout, own_name, width_of
-from hemline.synth.piece import Piece, draw_piece
+from hemline.synth.piece import Garment, Piece, draw_piece
 from hemline.synth.relief import Light, flat_relief, make_relief, random_light
-from hemline.synth.tops import Garment, cut_top
+from hemline.synth.tops import cut_top
 
 Rng = np.random.Generator
 
@@ -78,7 +78,8 @@ def render(
     check_category(category)
     if keypoints.shape != (NUM_KEYPOINTS, 2) or present.shape != (NUM_KEYPOINTS,):
         raise ShapeError(
-            f"keypoints {keypoints.shape} and present {present.shape}, expected ({NUM_KEYPOINTS}, 2) and ({NUM_KEYPOINTS},)"
+            f"keypoints {keypoints.shape} and present {present.shape}, "
+            f"expected ({NUM_KEYPOINTS}, 2) and ({NUM_KEYPOINTS},)"
         )
     present = present.astype(bool) & np.isfinite(keypoints).all(1)
     points = camera.tilt_points(rng, np.where(present[:, None], keypoints, size / 2), size)
@@ -87,16 +88,16 @@ def render(
     setting = "plain" if noise_free else str(rng.choice(("worn", "flat", "hanger", "ghost"), p=(0.5, 0.3, 0.1, 0.1)))
     shell = plain_fabric(dye(rng)) if noise_free else _main_fabric(rng, category, width_of(at, size), size, fabrics)
     garment = _cut(rng, category, at, worn=setting in ("worn", "ghost"), size=size, shell=shell)
-    figure = wearer.Figure()
+    around = wearer.Surroundings()
     if setting == "worn":
         dress = wearer.dress_bottom if category in ("skirt", "trousers") else wearer.dress_top
-        figure = dress(rng, category, at, size)
+        around = dress(rng, category, at, size)
     elif setting == "hanger":
-        figure.between = props.hanger(rng, at, size)
+        around.between = props.hanger(rng, at, size)
     if setting in ("flat", "hanger") and rng.random() < 0.35:
-        figure.behind += props.clutter(rng, size)
+        around.behind += props.clutter(rng, size)
     if (setting == "worn" and rng.random() < 0.3) or (setting in ("flat", "hanger") and rng.random() < 0.03):
-        figure.over += props.occlude(rng, at, size)
+        around.over += props.hold_before(rng, at, size)
     canvas = _paint_background(rng, setting, size, light, shell, backgrounds)
     relief = (
         flat_relief(size)
@@ -105,7 +106,7 @@ def render(
     )
     if not noise_free and setting != "worn":
         _lay_shadow(canvas, garment, light)
-    order = [*figure.behind, *garment.behind, *figure.between, *figure.under_sleeves, *garment.front, *figure.over]
+    order = _stack(garment, around)
     for number, piece in enumerate(order, 1):
         draw_piece(canvas, piece, number, light, relief)
     located, visibility = _look_up(canvas, order, category, points, present)
@@ -142,9 +143,20 @@ def _paint_background(
     return blank_canvas(background.paint_background(rng, size, light, kinds=kinds, photos=photos))
 
 
+def _stack(garment: Garment, around: wearer.Surroundings) -> list[Piece]:
+    """List all pieces from back to front."""
+    hidden_hands = [hand for side, hand in around.hands.items() if side not in garment.sleeves]
+    order = [*around.behind, *hidden_hands, *garment.behind, *around.between, *garment.front]
+    for side, sleeve in garment.sleeves.items():
+        order += [around.hands[side], sleeve] if side in around.hands else [sleeve]
+    return [*order, *garment.neck, *around.over]
+
+
 def _lay_shadow(canvas: Canvas, garment: Garment, light: Light) -> None:
     """Darken the background around a garment that lies or hangs: a broad soft shadow besides each piece's own."""
-    cover = cover_polygons([polygon for piece in garment.front for polygon in piece.polygons], canvas.size)
+    cover = cover_polygons(
+        [polygon for piece in (*garment.front, *garment.sleeves.values()) for polygon in piece.polygons], canvas.size
+    )
     if cover is not None:
         cast_shadow(canvas, cover, light.shadow * 1.5, light.softness * 2, 0.3)
 
@@ -152,7 +164,10 @@ def _lay_shadow(canvas: Canvas, garment: Garment, light: Light) -> None:
 def _look_up(
     canvas: Canvas, order: Sequence[Piece], category: str, points: np.ndarray, present: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find which points can be seen: those whose own piece is on top in most of the pixels beside them that it covers."""
+    """Find which points can be seen.
+
+    A point is visible where its own piece lies on top in most of those pixels beside it that the piece covers.
+    """
     size = canvas.size
     keypoints = np.full((NUM_KEYPOINTS, 2), -1.0)
     visibility = np.full(NUM_KEYPOINTS, ABSENT, np.int8)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from hemline.synth.collars import Cut, cut_collar, cut_hood, cut_turtleneck, neck_curve
@@ -17,6 +15,7 @@ from hemline.synth.details import (
     waist_marks,
 )
 from hemline.synth.fabric import Fabric, add_print, dye, make_fabric, plain_fabric
+from hemline.synth.folds import top_folds
 from hemline.synth.layout import SIDES, Places, width_of
 from hemline.synth.outline import (
     bow,
@@ -30,26 +29,14 @@ from hemline.synth.outline import (
     unit,
     wavy_hem,
 )
-from hemline.synth.piece import Mark, Piece, frame_along
-from hemline.synth.relief import Fold
+from hemline.synth.piece import Garment, Mark, Piece, frame_along
 
 Rng = np.random.Generator
 Sides = tuple[np.ndarray, np.ndarray]
+"""The left and the right outline of the body, each (N, 2) from the neckline's corner to the hem."""
 
-
-@dataclass
-class Garment:
-    """A garment cut into pieces, from back to front, and what the wearer's figure needs to know of it.
-
-    behind: pieces behind the wearer (back panel, hood), `front`: those before.
-    sleeves: side to the number in `front` or `behind` of its sleeve, so that hands can be put below it.
-    """
-
-    behind: list[Piece] = field(default_factory=list)
-    front: list[Piece] = field(default_factory=list)
-    folds: list[Fold] = field(default_factory=list)
-    width: float = 1.0
-    hooded: bool = False
+_NECK_SHARES = {"blouse": (0.06, 0.07, 0.22), "outwear": (0.25, 0.0, 0.52), "dress": (0.01, 0.06, 0.14)}
+"""How many have a hood, a turtleneck, a collar."""
 
 
 def cut_top(rng: Rng, category: str, at: Places, *, worn: bool, size: int, shell: Fabric) -> Garment:
@@ -61,37 +48,27 @@ def cut_top(rng: Rng, category: str, at: Places, *, worn: bool, size: int, shell
         shell: its main cloth.
     """
     cut = _choose_style(rng, category, at, worn=worn, size=size, shell=shell)
-    garment = Garment(width=cut.width)
+    garment = Garment(width=cut.width, folds=top_folds(rng, at, cut.down, cut.width, skirted=category == "dress"))
     sides = _body_sides(rng, cut)
     garment.behind.append(_back_panel(rng, cut, sides))
-    hooded = not cut.strappy and rng.random() < {"outwear": 0.25, "blouse": 0.06, "dress": 0.01}[category]
-    garment.hooded = hooded
-    if hooded:
-        garment.behind.insert(0, cut_hood(rng, cut))
-    turtle = not hooded and category != "outwear" and not cut.strappy and rng.random() < 0.07
-    body = _front_panels(rng, cut, sides) if cut.front_open > 0 else [_front(rng, cut, sides)]
-    collared = (
-        not (hooded or turtle or cut.strappy or cut.strapless)
-        and rng.random()
-        < {
-            "outwear": 0.7,
-            "blouse": 0.25,
-            "dress": 0.15,
-        }[category]
-    )
-    garment.front += body
+    garment.front += _front_panels(rng, cut, sides) if cut.front_open > 0 else [_front(rng, cut, sides)]
     for side, sign in SIDES:
         if cut.sleeved[sign > 0]:
             sleeve, in_front = _sleeve(rng, cut, side, sign)
             if in_front:
-                garment.front.append(sleeve)
+                garment.sleeves[side] = sleeve
             else:
                 garment.behind.append(sleeve)
-    if collared:
-        garment.front += cut_collar(rng, cut)
-    if turtle:
-        garment.front.append(cut_turtleneck(rng, cut))
-    garment.folds = _folds(rng, cut)
+    if cut.strappy:
+        return garment
+    style = rng.random()
+    hood, turtle, collar = _NECK_SHARES[category]
+    if style < hood:
+        garment.behind.insert(0, cut_hood(rng, cut))
+    elif style < hood + turtle:
+        garment.neck.append(cut_turtleneck(rng, cut))
+    elif style < hood + turtle + collar and not cut.strapless:
+        garment.neck += cut_collar(rng, cut)
     return garment
 
 
@@ -103,10 +80,8 @@ def _choose_style(rng: Rng, category: str, at: Places, *, worn: bool, size: int,
     opening = length_of(at["neckline_right"] - at["neckline_left"])
     strapless = "shoulder_left" not in at
     sleeved = tuple(f"cuff_{side}_in" in at and not strapless for side, _ in SIDES)
-    shoulder_line = (
-        0.0 if strapless else np.mean([length_of(at[f"shoulder_{s}"] - at[f"neckline_{s}"]) for s, _ in SIDES])
-    )
-    strappy = not strapless and not any(sleeved) and shoulder_line < 0.16 * width
+    straps = [] if strapless else [length_of(at[f"shoulder_{side}"] - at[f"neckline_{side}"]) for side, _ in SIDES]
+    strappy = not strapless and not any(sleeved) and sum(straps) < 0.32 * width
     if strapless:
         neck = str(rng.choice(("round", "sweetheart")))
     elif depth > 0.3 * opening / width + 0.08:
@@ -122,19 +97,19 @@ def _choose_style(rng: Rng, category: str, at: Places, *, worn: bool, size: int,
     chance = {"outwear": 0.45, "blouse": 0.06, "dress": 0.02}[category]
     front_open = float(rng.uniform(0.08, 0.6)) if rng.random() < chance and not strapless and not strappy else 0.0
     return Cut(
-        category,
-        at,
-        width,
-        down,
-        worn,
-        shell,
-        lining,
-        trim,
-        neck,
-        front_open,
-        (sleeved[0], sleeved[1]),
-        strapless,
-        strappy,
+        category=category,
+        at=at,
+        width=width,
+        down=down,
+        worn=worn,
+        shell=shell,
+        lining=lining,
+        trim=trim,
+        neck=neck,
+        front_open=front_open,
+        sleeved=(sleeved[0], sleeved[1]),
+        strapless=strapless,
+        strappy=strappy,
     )
 
 
@@ -348,51 +323,3 @@ def _box(middle: np.ndarray, down: np.ndarray, wide: float, high: float) -> np.n
     across = -turn_right(down) * wide / 2
     drop = down * high / 2
     return np.array([middle - across - drop, middle + across - drop, middle + across + drop, middle - across + drop])
-
-
-def _folds(rng: Rng, cut: Cut) -> list[Fold]:
-    """Draw the folds that start at armpits, shoulders and waist."""
-    folds: list[Fold] = []
-    width, at = cut.width, cut.at
-    for side, sign in SIDES:
-        inward = turn_right(cut.down) * sign
-        starts = [at[f"armpit_{side}"]] * int(rng.integers(1, 5))
-        if "waistline_left" in at:
-            starts += [at[f"waistline_{side}"]] * int(rng.integers(0, 4))
-        for start in starts:
-            way = (inward * rng.uniform(0.2, 1.0) + cut.down * rng.uniform(-0.5, 0.9)) * width * rng.uniform(0.15, 0.6)
-            folds.append(
-                (
-                    bow(start, start + way, rng.uniform(-0.15, 0.15), steps=5),
-                    width * rng.uniform(0.02, 0.07),
-                    rng.choice((-1, 1)) * rng.uniform(0.3, 1.4),
-                )
-            )
-        if cut.sleeved[sign > 0]:
-            begin = (at[f"shoulder_{side}"] + at[f"armpit_{side}"]) / 2
-            end = (at[f"cuff_{side}_in"] + at[f"cuff_{side}_out"]) / 2
-            for share in rng.uniform(0.15, 1, int(rng.integers(1, 6))):
-                middle = begin + share * (end - begin)
-                across = turn_right(unit(end - begin)) * 0.2 * width + rng.normal(0, 0.06, 2) * width
-                folds.append(
-                    (
-                        bow(middle - across, middle + across, 0.1, steps=4),
-                        width * rng.uniform(0.02, 0.05),
-                        rng.choice((-1, 1)) * rng.uniform(0.3, 1.2),
-                    )
-                )
-    if cut.category == "dress":
-        waist = "waistline" if "waistline_left" in at else "armpit"
-        pleats = int(rng.integers(0, 10))
-        for share in np.sort(rng.uniform(0.02, 0.98, pleats)):
-            top = at[f"{waist}_left"] + share * (at[f"{waist}_right"] - at[f"{waist}_left"])
-            foot = at["hem_left"] + share * (at["hem_right"] - at["hem_left"])
-            start = rng.uniform(0, 0.5)
-            folds.append(
-                (
-                    bow(top + start * (foot - top), foot, rng.uniform(-0.04, 0.04), steps=5),
-                    width * rng.uniform(0.03, 0.1),
-                    rng.choice((-1, 1)) * rng.uniform(0.4, 1.6),
-                )
-            )
-    return folds

@@ -25,7 +25,7 @@ from hemline.infer.schema import channels_of
 from hemline.learn.augment import Augmenter
 from hemline.learn.dataset import PhotoDataset
 from hemline.recipe import AugmentSection
-from hemline.synth.shapes import write_drawn_set
+from hemline.synth.stream import write_drawn_set
 
 
 def main() -> None:

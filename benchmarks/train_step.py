@@ -27,7 +27,7 @@ from hemline.learn.dataset import EpochBatches, PhotoDataset, build_loader
 from hemline.learn.fit import fit
 from hemline.learn.losses import total_loss
 from hemline.recipe import Recipe, read_recipe, recipe_path
-from hemline.synth.shapes import write_drawn_set
+from hemline.synth.stream import write_drawn_set
 
 STEPS = 10
 

@@ -12,6 +12,7 @@ import pytest
 import hemline as package
 from hemline.cli import app
 from hemline.garments import CATEGORIES
+from hemline.images import read_image
 
 VERBS = (
     *("train", "augment-preview", "predict", "evaluate", "submit", "draw"),
@@ -93,6 +94,13 @@ def test_drawn_garments(hemline, tmp_path):
     assert len((out / "Annotations" / "train.csv").read_text().splitlines()) == 6
 
 
+def test_drawn_garments_on_a_sheet(hemline, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    code, text, problems = hemline("synth", "--sheet", "--out", sheet, "--count", 7, "--size", 32)
+    assert (code, text, problems) == (0, f"7 drawn garments on {sheet}\n", "")
+    assert read_image(sheet).shape[1] > 2 * 32  # two columns
+
+
 def test_a_users_mistake_is_one_message_and_exit_code_2(hemline, tmp_path):
     (tmp_path / "drawn" / "Annotations").mkdir(parents=True)
     (tmp_path / "drawn" / "Annotations" / "train.csv").touch()
@@ -132,7 +140,7 @@ def test_a_wrong_call_points_to_the_help(hemline, tmp_path):
     for arguments, message in (
         (["predcit"], "No such command 'predcit'"),
         (["predict"], "Missing argument"),
-        (["synth", "--out", tmp_path], "Missing option '--count'"),
+        (["synth"], "Missing option '--out'"),
         (["synth", "--out", tmp_path, "--count", "many"], "Invalid value for '--count'"),
         (["predict", "run", "photo.jpg", "--out", tmp_path], "is a directory"),
     ):

@@ -34,7 +34,7 @@ def recipe(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from hemline.synth.shapes import write_drawn_set
+    from hemline.synth.stream import write_drawn_set
 
     root = tmp_path_factory.mktemp("drawn")
     for _ in write_drawn_set(root, count=10, seed=0, size=96):
@@ -118,7 +118,7 @@ def test_mistakes_are_messages(hemline, recipe, drawn, tmp_path):
 
 
 def test_a_photo_that_cannot_be_read_and_data_without_the_category_are_named(hemline, recipe, tmp_path):
-    from hemline.synth.shapes import write_drawn_set
+    from hemline.synth.stream import write_drawn_set
 
     for _ in write_drawn_set(tmp_path / "drawn", count=1, seed=0, size=64):
         pass

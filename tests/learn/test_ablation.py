@@ -19,7 +19,7 @@ from hemline.learn.ablation import run_study
 from hemline.metrics import bootstrap_interval, ne, point_errors
 from hemline.recipe import parse_recipe, write_recipe
 from hemline.study import Study, read_study
-from hemline.synth.shapes import write_drawn_set
+from hemline.synth.stream import write_drawn_set
 
 SMALL = {
     "name": "small",

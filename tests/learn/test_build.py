@@ -12,7 +12,7 @@ from hemline.formats.roots import read_roots
 from hemline.infer.schema import Schema
 from hemline.learn.build import build_network
 from hemline.recipe import Recipe, parse_recipe
-from hemline.synth.shapes import write_drawn_set
+from hemline.synth.stream import write_drawn_set
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from hemline.learn.fit import fit
 from hemline.learn.run_folder import Progress
 from hemline.metrics import ne
 from hemline.recipe import Recipe, parse_recipe, read_recipe, write_recipe
-from hemline.synth.shapes import write_drawn_set
+from hemline.synth.stream import write_drawn_set
 
 SMALL = {
     "name": "small",
@@ -79,7 +79,7 @@ def test_overfits_a_few_garments_and_the_saved_network_answers_as_well(table, tm
     weights = fit(still, few, out=tmp_path / "run", validation=few, on_epoch=epochs.append)
     errors = [epoch.ne for epoch in epochs if epoch.ne is not None]
     assert len(errors) == 3
-    assert errors[-1] < 8 < 12 < errors[0]
+    assert errors[-1] < 12 < 20 < errors[0], errors
     assert epochs[-1].best == min(errors)
     assert weights.name == "best.safetensors"
     predicted = predict_table(load_predictor(tmp_path / "run", device="cpu"), few)
@@ -267,7 +267,8 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_photos(table, tmp_path):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_unreadable_photo_is_named(drawn, table, tmp_path, workers):
     broken = tmp_path / "broken.jpg"
-    broken.write_bytes(table.paths[5].read_bytes()[:2000])
+    content = table.paths[5].read_bytes()
+    broken.write_bytes(content[: len(content) // 2])
     paths = (*table.paths[:5], broken, *table.paths[6:])
     with pytest.raises(ImageError, match=re.escape(str(broken))):
         fit(recipe(workers=workers), dataclasses.replace(table, paths=paths), out=tmp_path / "run")

@@ -17,7 +17,7 @@ from hemline.learn.checkpoint import read_weights
 from hemline.learn.dataset import EpochBatches
 from hemline.learn.fit import fit
 from hemline.recipe import Recipe, parse_recipe
-from hemline.synth.shapes import write_drawn_set
+from hemline.synth.stream import write_drawn_set
 
 TRAIN = {"epochs": 4, "batch_size": 4, "workers": 0, "accelerator": "cpu", "lr": 2e-3}
 

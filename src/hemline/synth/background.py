@@ -14,7 +14,7 @@ Rng = np.random.Generator
 
 FLAT = ("studio", "wood", "wood", "wood", "tiles", "tiles", "carpet", "sheet", "sheet", "sheet", "bedspread", "grass")
 HANGING = ("studio", "wall", "door", "wood")
-STREET = ("street", "street", "street", "street", "wall", "studio", "door")
+STREET = ("street", "street", "street", "street", "street", "wall", "studio", "door")
 
 
 def paint_background(
@@ -74,13 +74,13 @@ def _wood(rng: Rng, size: int, light: Light) -> np.ndarray:
     ]
     tone = np.clip(tone + rng.normal(0, 12, 3), 10, 245)
     plank = size * rng.uniform(0.08, 0.3)
-    grain = smooth_noise(rng, (size, size), (6, size // 3)) + 0.7 * smooth_noise(rng, (size, size), (3, size // 8))
+    grain = smooth_noise(rng, (size, size), (8, size // 2)) + 0.7 * smooth_noise(rng, (size, size), (3, size // 8))
     column = np.arange(size) / plank + rng.random()
     number = np.floor(column).astype(int)
     tones = rng.normal(0, 0.09, int(number.max()) + 1)[number].astype(np.float32)
     edge = np.abs(column - np.round(column)) * plank
     gap = 1 - np.clip(1.4 - edge, 0, 1) * rng.uniform(0.2, 0.6)
-    pattern = (1 + tones[None] + grain * np.float32(rng.uniform(0.03, 0.1))) * gap[None].astype(np.float32)
+    pattern = (1 + tones[None] + grain * np.float32(rng.uniform(0.04, 0.14))) * gap[None].astype(np.float32)
     joints = rng.uniform(0, 1, (int(number.max()) + 1,))
     rows = np.arange(size)[:, None] / size
     pattern *= np.where(np.abs(rows - joints[number][None]) * size < 0.8, 0.7, 1).astype(np.float32)
@@ -93,7 +93,7 @@ def _tiles(rng: Rng, size: int, light: Light) -> np.ndarray:
     place = np.arange(size) / edge + rng.random()
     line = np.clip(1.5 - np.abs(place - np.round(place)) * edge, 0, 1)
     grout = np.maximum(line[None], line[:, None]) * rng.uniform(0.1, 0.5)
-    marble = smooth_noise(rng, (size, size), (7, 7)) * rng.uniform(0, 0.05)
+    marble = smooth_noise(rng, (size, size), (7, 7)) * rng.uniform(0.01, 0.09)
     return _turn(rng, color * (1 - grout + marble)[:, :, None].astype(np.float32), size)
 
 
@@ -146,7 +146,7 @@ def _door(rng: Rng, size: int, light: Light) -> np.ndarray:
         left, right = np.sort(rng.uniform(-0.2, 1.2, 2)) * size
         top, bottom = np.sort(rng.uniform(-0.4, 1.4, 2)) * size
         tone = (door.mean((0, 1)) * rng.uniform(0.6, 1.2)).tolist()
-        thickness = int(max(1, size * rng.choice((0.003, 0.008, 0.02)) * rng.uniform(0.7, 1.5)))
+        thickness = int(max(1, size * rng.choice((0.002, 0.006, 0.015)) * rng.uniform(0.7, 1.3)))
         filled = -1 if rng.random() < 0.25 else thickness
         cv2.rectangle(door, (int(left), int(top)), (int(right), int(bottom)), tone, filled)
     return door
@@ -181,6 +181,10 @@ def _street(rng: Rng, size: int, light: Light) -> np.ndarray:
         start, end = rng.uniform(-0.2, 1.2, 2) * small, rng.uniform(-0.2, 1.2, 2) * small
         line = (int(start[0]), int(max(start[1], horizon))), (int(end[0]), int(max(end[1], horizon) + 1))
         cv2.line(scene, *line, (ground * rng.uniform(0.6, 1.4)).tolist(), int(rng.integers(1, 5)))
+    for _ in range(rng.integers(0, 26)):  # signs, bags, bicycles, light
+        corner, extent = rng.uniform(0, 1, 2) * small, rng.exponential(0.05, 2) * small + 1
+        ends = corner.astype(int).tolist(), (corner + extent).astype(int).tolist()
+        cv2.rectangle(scene, *ends, (_urban(rng) * rng.uniform(0.5, 1.3)).tolist(), -1)
     for _ in range(rng.integers(0, 4)):  # trees
         green = np.array([rng.uniform(50, 110), rng.uniform(70, 125), rng.uniform(45, 85)])
         spot = rng.uniform(0, 1, 2) * (small, 0.6 * horizon)
@@ -211,8 +215,8 @@ def _street(rng: Rng, size: int, light: Light) -> np.ndarray:
                 color.tolist(),
                 -1,
             )
-    scene += rng.normal(0, 1, (small, small, 1)).astype(np.float32) * 6
-    blurred = cv2.GaussianBlur(scene, (0, 0), small * rng.choice((0.003, 0.008, 0.02)) * rng.uniform(0.7, 1.5))
+    scene += rng.normal(0, 1, (small, small, 1)).astype(np.float32) * np.float32(rng.uniform(3, 8))
+    blurred = cv2.GaussianBlur(scene, (0, 0), small * rng.choice((0.002, 0.006, 0.015)) * rng.uniform(0.7, 1.3))
     return cv2.resize(blurred, (size, size))
 
 

@@ -21,7 +21,7 @@ def expose(rng: Rng, image: np.ndarray) -> np.ndarray:
     """Apply white balance, exposure, contrast and vignetting; (size, size, 3) float32 to the same, not clipped."""
     size = image.shape[0]
     gain = np.exp(rng.normal(0, 0.05, 3)) * np.exp(rng.normal(0.0, 0.14))
-    contrast, pivot = np.exp(rng.normal(0, 0.1)), rng.uniform(90, 150)
+    contrast, pivot = np.exp(rng.normal(0.1, 0.12)), rng.uniform(90, 150)
     image = image * (gain * contrast).astype(np.float32) + np.float32(pivot * (1 - contrast))
     if rng.random() < 0.4:
         axis = np.linspace(-1, 1, size, dtype=np.float32) ** 2
@@ -31,21 +31,24 @@ def expose(rng: Rng, image: np.ndarray) -> np.ndarray:
         slope = rng.normal(0, 0.12, 2).astype(np.float32)
         ramp = np.linspace(-1, 1, size, dtype=np.float32)
         image = image * (1 + slope[0] * ramp[None] + slope[1] * ramp[:, None])[:, :, None]
-    return image
+    # Like film: lights are pressed together rather than cut off, and no shadow is quite black.
+    lights = np.maximum(image - 190, 0)
+    rest = np.maximum(np.minimum(image, 190), -40)
+    return rest * np.float32(0.97) + np.float32(6) + 60 * (1 - np.exp(lights * np.float32(-1 / 60)))
 
 
 def record(rng: Rng, image: np.ndarray) -> np.ndarray:
     """Blur, add noise and compress; (size, size, 3) float32 to uint8."""
     size = image.shape[0]
     kind = rng.random()
-    if kind < 0.3:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2) * size / 256)
-    elif kind < 0.36:
+    if kind < 0.16:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.0) * size / 256)
+    elif kind < 0.2:
         image = _shake(rng, image, size)
-    elif kind < 0.5:  # sharpened by the phone
-        image = image + rng.uniform(0.2, 0.7) * (image - cv2.GaussianBlur(image, (0, 0), 1.0))
+    elif kind < 0.75:  # sharpened by the phone
+        image = image + rng.uniform(0.2, 1.1) * (image - cv2.GaussianBlur(image, (0, 0), 1.0))
     if rng.random() < 0.7:
-        grain = rng.standard_normal((size, size, 1), np.float32) * np.float32(rng.exponential(2.2))
+        grain = rng.standard_normal((size, size, 1), np.float32) * np.float32(rng.exponential(1.6))
         image = image + grain
     pixels = np.clip(image, 0, 255).astype(np.uint8)
     if rng.random() < 0.75:

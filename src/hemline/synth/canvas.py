@@ -1,8 +1,8 @@
 """The picture under work: antialiased shapes painted over each other, and what lies on top at each pixel.
 
 Shapes are polygons in continuous picture coordinates (geometry's pixel rule). They are filled on a finer grid and
-averaged down. OpenCV also fills the fine pixels that the outline runs through, so that every shape is larger by a rim of
-half a fine pixel, which moves no middle. Only the part of the picture that a shape touches is worked on.
+averaged down. OpenCV also fills the fine pixels that the outline runs through, so that every shape is larger by a rim
+of half a fine pixel, which moves no middle. Only the part of the picture that a shape touches is worked on.
 """
 
 from __future__ import annotations

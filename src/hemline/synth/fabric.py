@@ -151,8 +151,10 @@ def _contrast(rng: Rng, color: np.ndarray) -> np.ndarray:
 
 
 def _flat(rng: Rng, color: np.ndarray, unit: float, side: int) -> np.ndarray:
-    grain = rng.standard_normal((side, side), np.float32) * np.float32(rng.uniform(0, 3))
-    return color + grain[:, :, None]
+    """Plain cloth: hardly seen threads and unevenness."""
+    grain = rng.standard_normal((side, side), np.float32)
+    uneven = smooth_noise(rng, (side, side), (side // 5, side // 5))
+    return color * (1 + (grain + uneven)[:, :, None] * np.float32(rng.uniform(0, 0.035)))
 
 
 def _woven(rng: Rng, color: np.ndarray, unit: float, side: int) -> np.ndarray:
@@ -308,7 +310,7 @@ _WEAVES: dict[str, Callable[[Rng, np.ndarray, float, int], np.ndarray]] = {
 }
 
 _KINDS: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
-    "any": (tuple(_WEAVES), (0.3, 0.1, 0.09, 0.05, 0.12, 0.06, 0.06, 0.1, 0.05, 0.05, 0.04, 0.03)),
+    "any": (tuple(_WEAVES), (0.4, 0.1, 0.08, 0.05, 0.1, 0.05, 0.05, 0.08, 0.03, 0.05, 0.04, 0.03)),
     "coat": (tuple(_WEAVES), (0.48, 0.15, 0.1, 0.09, 0.02, 0.07, 0.0, 0.01, 0.04, 0.1, 0.06, 0.0)),
     "trousers": (tuple(_WEAVES), (0.38, 0.09, 0.02, 0.3, 0.04, 0.04, 0.01, 0.05, 0.03, 0.06, 0.0, 0.0)),
     "lining": (("plain", "stripes", "checks"), (0.9, 0.05, 0.05)),

@@ -66,7 +66,7 @@ def make_relief(
     cells = max(1.5, 1.3 * size / max(scale, 1.0))
     broad = smooth_noise(rng, (half, half), (_count(cells), _count(cells)))
     height = broad
-    for finer, share in ((2.2, 0.6), (5.0, 0.22)):
+    for finer, share in ((2.2, 0.6), (5.0, 0.3), (11.0, 0.08)):
         height = height + np.float32(share) * _creases(rng, half, finer * cells)
     height *= np.float32(0.04 * scale)
     if folds:

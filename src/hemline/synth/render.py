@@ -85,7 +85,7 @@ def render(
     points = camera.tilt_points(rng, np.where(present[:, None], keypoints, size / 2), size)
     at = complete_layout(category, points, present, size)
     light = random_light(rng, size)
-    setting = "plain" if noise_free else str(rng.choice(("worn", "flat", "hanger", "ghost"), p=(0.5, 0.3, 0.1, 0.1)))
+    setting = "plain" if noise_free else str(rng.choice(("worn", "flat", "hanger", "ghost"), p=(0.47, 0.36, 0.1, 0.07)))
     shell = plain_fabric(dye(rng)) if noise_free else _main_fabric(rng, category, width_of(at, size), size, fabrics)
     garment = _cut(rng, category, at, worn=setting in ("worn", "ghost"), size=size, shell=shell)
     around = wearer.Surroundings()

@@ -135,6 +135,16 @@ def test_points_out_of_the_picture_and_of_other_categories_are_absent() -> None:
     assert (rendered.visibility[[INDEX["crotch"], INDEX["cuff_left_in"]]] == -1).all()
 
 
+def test_every_present_point_in_the_picture_is_labelled() -> None:
+    for category in CATEGORIES:
+        for seed in range(8):
+            keypoints, present = _drawn_layout(seed, category)
+            rendered = render(np.random.default_rng(seed), category, keypoints, present, size=SIZE)
+            inside = present & ((keypoints > 15) & (keypoints < SIZE - 15)).all(1)  # perspective moves points a little
+            assert (rendered.visibility[inside] >= 0).all()
+            assert np.abs(rendered.keypoints - keypoints)[inside].max() < 15
+
+
 def test_a_leg_behind_the_other_one_hides_its_corner() -> None:
     """The left leg's inner corner lies on the right leg: hidden just when the right leg is drawn over the left one."""
     keypoints, present = upright("trousers")

@@ -10,7 +10,7 @@ Rng = np.random.Generator
 
 def tilt_points(rng: Rng, points: np.ndarray, size: int) -> np.ndarray:
     """See points (N, 2) from a slightly different side: a weak perspective about the picture's middle."""
-    vanish = rng.normal(0, 0.09, 2) / size
+    vanish = np.clip(rng.normal(0, 0.06, 2), -0.11, 0.11) / size
     centred = points - size / 2
     depth = 1 + np.clip(centred @ vanish, -0.3, 0.3)
     moved: np.ndarray = centred / depth[:, None] + size / 2

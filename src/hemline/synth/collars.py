@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,9 +15,20 @@ from hemline.synth.piece import Mark, Piece, frame_along
 Rng = np.random.Generator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cut:
-    """The style of one top, drawn once and used by all its pieces."""
+    """The style of one top, drawn once and used by all its pieces.
+
+    at: the completed layout.
+    width: of the garment, pixels.
+    down: (2,) unit vector from neck to hem.
+    worn: on a body or a ghost mannequin, so that it bulges.
+    shell, lining, trim: cloth of the outside, of the inside, and of sleeves and collar now and then.
+    neck: kind of the neckline, see outline.neckline.
+    front_open: how far the front stands open, as a share of half the hem; 0 is closed.
+    sleeved: of the left and of the right side.
+    strappy: hangs on straps.
+    """
 
     category: str
     at: Places
@@ -40,74 +52,57 @@ def neck_curve(cut: Cut) -> np.ndarray:
 
 def cut_collar(rng: Rng, cut: Cut) -> list[Piece]:
     """Cut a turned-down collar or lapels: two leaves that leave the shoulders at the neckline's corners."""
-    at, width = cut.at, cut.width
-    lapels = cut.category == "outwear" and rng.random() < 0.5
-    stand = rng.uniform(0.0, 0.12) * width
     fabric = cut.trim if rng.random() < 0.5 else cut.shell
-    pieces = []
-    spread, fall = rng.uniform(0.12, 0.3), rng.uniform(0.06, 0.2)
-    tone = rng.uniform(0.9, 1.12)
-    left, right = at["neckline_left"], at["neckline_right"]
-    middle = (left + right) / 2
-    if stand > 0.03 * width:
-        arch = bow(left, right, -stand / max(length_of(right - left), 1.0))
-        front = at["center_front"]
-        inside = np.concatenate([arch, bow(right, left, -0.1)[1:]])
-        pieces.append(
-            Piece(
-                [inside],
-                fabric,
-                frame_along(middle, cut.down, fabric.swatch),
-                garment=True,
-                brightness=0.8,
-                roundness=0.3,
-                lift=0,
-            )
-        )
-    front = at["center_front"]
-    drop = front - middle
+    lapels = cut.category == "outwear" and rng.random() < 0.5
+    stand = rng.uniform(0.0, 0.12) * cut.width
+    spread, fall = rng.uniform(0.12, 0.3) * cut.width, rng.uniform(0.06, 0.2) * cut.width
+    front = cut.at["center_front"]
     if lapels:
-        front = middle + drop + cut.down * width * rng.uniform(0.1, 0.6)
+        front = front + cut.down * cut.width * rng.uniform(0.1, 0.6)
+    tone = rng.uniform(0.9, 1.12)
+    pieces = [_collar_stand(cut, fabric, stand)] if stand > 0.03 * cut.width else []
     for side, sign in SIDES:
-        neck = at[f"neckline_{side}"]
+        neck = cut.at[f"neckline_{side}"]
         outward = turn_right(cut.down) * -sign
-        way = front - neck
-        tip = neck + 0.75 * way + outward * spread * width + cut.down * fall * width * (0.3 if lapels else 1.0)
-        back = neck + outward * 0.04 * width - cut.down * 0.2 * stand
+        back = neck + outward * 0.04 * cut.width - cut.down * 0.2 * stand
         if lapels:
-            tip = neck + 0.55 * way + outward * spread * 1.1 * width
-            leaf = np.concatenate(
-                [
-                    bow(neck, front, 0.04 * sign, steps=6),
-                    bow(front, tip, 0.05 * sign, steps=4)[1:],
-                    bow(tip, back, 0.0, steps=4)[1:],
-                ]
-            )
+            tip = neck + 0.55 * (front - neck) + outward * 1.1 * spread
+            bends = 0.04, 0.05, 0.0
         else:
-            leaf = np.concatenate(
-                [
-                    bow(neck, front, -0.08 * sign, steps=6),
-                    bow(front, tip, 0.0, steps=3)[1:],
-                    bow(tip, back, 0.1 * sign, steps=5)[1:],
-                ]
-            )
+            tip = neck + 0.75 * (front - neck) + outward * spread + cut.down * fall
+            bends = -0.08, 0.0, 0.1
+        edges = [
+            bow(start, end, sign * bend, steps=6)
+            for (start, end), bend in zip(pairwise((neck, front, tip, back)), bends, strict=True)
+        ]
+        leaf = np.concatenate([edges[0], edges[1][1:], edges[2][1:]])
         pieces.append(
             Piece(
                 [leaf],
                 fabric,
-                frame_along(neck, way, fabric.swatch),
+                frame_along(neck, front - neck, fabric.swatch),
                 owns=(f"neckline_{side}",),
                 garment=True,
                 brightness=tone,
                 roundness=0.3,
                 lift=0.5,
-                marks=[Mark([leaf[[*range(len(leaf)), 0]]], 0.72, 0.008 * width + 0.4)],
+                marks=[Mark([np.concatenate([leaf, leaf[:1]])], 0.72, 0.008 * cut.width + 0.4)],
             )
         )
     return pieces
 
 
+def _collar_stand(cut: Cut, fabric: Fabric, rise: float) -> Piece:
+    """Cut the back of a collar, which stands up behind the neck."""
+    left, right = cut.at["neckline_left"], cut.at["neckline_right"]
+    arch = bow(left, right, -rise / max(length_of(right - left), 1.0))
+    outline = np.concatenate([arch, bow(right, left, -0.1)[1:]])
+    frame = frame_along((left + right) / 2, cut.down, fabric.swatch)
+    return Piece([outline], fabric, frame, garment=True, brightness=0.8, roundness=0.3, lift=0)
+
+
 def cut_turtleneck(rng: Rng, cut: Cut) -> Piece:
+    """Cut a collar that stands up around the neck, above the neckline's corners."""
     left, right = cut.at["neckline_left"], cut.at["neckline_right"]
     rise = -cut.down * cut.width * rng.uniform(0.08, 0.28)
     narrow = (right - left) * rng.uniform(0.02, 0.08)
@@ -132,12 +127,10 @@ def cut_hood(rng: Rng, cut: Cut) -> Piece:
     span = right - left
     rise = -cut.down * cut.width * rng.uniform(0.15, 0.65)
     top = (left + right) / 2 + rise + span * rng.uniform(-0.1, 0.1)
-    swell = rng.uniform(0.1, 0.45)
+    bulge = 0.5 * span * rng.uniform(0.1, 0.45)
     crown = np.concatenate(
         [
-            through(
-                [left, left - swell * span * 0.5 + 0.55 * rise, top, right + swell * span * 0.5 + 0.55 * rise, right]
-            ),
+            through([left, left - bulge + 0.55 * rise, top, right + bulge + 0.55 * rise, right]),
             bow(right, left, -0.1)[1:],
         ]
     )
@@ -145,6 +138,6 @@ def cut_hood(rng: Rng, cut: Cut) -> Piece:
     opening = ellipse(inner, span * rng.uniform(0.28, 0.42), rise * rng.uniform(0.35, 0.5))
     marks = [Mark([opening], cut.lining.color * 0.7)]
     if rng.random() < 0.3:  # a rim of fur
-        marks.append(Mark([opening[[*range(len(opening)), 0]]], dye(rng) * 0.8, 0.07 * cut.width))
+        marks.append(Mark([np.concatenate([opening, opening[:1]])], dye(rng) * 0.8, 0.07 * cut.width))
     frame = frame_along(inner, cut.down, cut.shell.swatch)
     return Piece([crown], cut.shell, frame, garment=True, roundness=0.7, lift=0.8, marks=marks)

@@ -54,17 +54,9 @@ def waist_marks(rng: Rng, at: Places, width: float) -> list[Mark]:
         if rng.random() < 0.5:
             belt.append(Mark([ellipse(middle, (right - left) * 0.06, turn_right(right - left) * 0.06)], dye(rng)))
         elif rng.random() < 0.6:  # the ends of a tied belt
-            ends = [
-                np.array(
-                    [
-                        middle,
-                        middle
-                        + rng.normal(0, 0.08, 2) * width
-                        + turn_right(unit(right - left)) * width * rng.uniform(0.2, 0.6),
-                    ]
-                )
-                for _ in range(2)
-            ]
+            fall = turn_right(unit(right - left)) * width
+            tips = [middle + rng.normal(0, 0.08, 2) * width + fall * rng.uniform(0.2, 0.6) for _ in range(2)]
+            ends = [np.stack([middle, tip]) for tip in tips]
             belt.append(Mark(ends, color, width * 0.05))
         return belt
     return []
@@ -107,9 +99,8 @@ def chest_marks(rng: Rng, at: Places, down: np.ndarray, width: float, *, coat: b
     chest = (at["armpit_left"] + at["armpit_right"]) / 2
     if rng.random() < (0.3 if coat else 0.14):
         for sign in (-1, 1) if rng.random() < 0.5 else (1,):
-            marks += _pocket(
-                rng, chest + across * sign * 0.24 * width + down * 0.05 * width, across, down, 0.11 * width, flap=coat
-            )
+            spot = chest + (0.24 * sign * across + 0.05 * down) * width
+            marks += _pocket(rng, spot, across, down, 0.11 * width, flap=coat)
     hem_middle = (at["hem_left"] + at["hem_right"]) / 2
     if rng.random() < (0.6 if coat else 0.08):
         place = chest + rng.uniform(0.55, 0.75) * (hem_middle - chest)
@@ -117,14 +108,8 @@ def chest_marks(rng: Rng, at: Places, down: np.ndarray, width: float, *, coat: b
         for sign in (-1, 1):
             spot = place + across * sign * 0.28 * width
             if slanted:
-                tilt = across * sign * 0.05 * width
-                marks.append(
-                    Mark(
-                        [np.array([spot - down * 0.12 * width - tilt, spot + down * 0.12 * width + tilt])],
-                        0.55,
-                        0.6 + 0.02 * width,
-                    )
-                )
+                half = (0.12 * down + 0.05 * sign * across) * width
+                marks.append(Mark([np.stack([spot - half, spot + half])], 0.55, 0.6 + 0.02 * width))
             else:
                 marks += _pocket(rng, spot, across, down, 0.14 * width, flap=rng.random() < 0.6)
     return marks
@@ -141,12 +126,8 @@ def _pocket(
     line = np.array(corners)
     marks = [Mark([line], rng.uniform(0.9, 1.08)), Mark([line], 0.65, 0.5 + 0.08 * half)]
     if flap:
-        marks.append(
-            Mark(
-                [np.array([corners[0], corners[0] + down * 0.5 * high, corners[4] + down * 0.5 * high, corners[4]])],
-                0.82,
-            )
-        )
+        drop = down * 0.5 * high
+        marks.append(Mark([np.stack([corners[0], corners[0] + drop, corners[4] + drop, corners[4]])], 0.82))
     return marks
 
 
@@ -184,12 +165,8 @@ def waistband_marks(rng: Rng, edge: np.ndarray, width: float, down: np.ndarray, 
         middle_line = (edge + below) / 2
         marks.append(Mark([middle_line], dye(rng), 0.8 * high))
         buckle = middle_line[len(edge) // 2]
-        marks.append(
-            Mark(
-                [ellipse(buckle, np.array([0.5 * high, 0]), np.array([0, 0.45 * high]), 8)],
-                np.full(3, rng.uniform(120, 230)),
-            )
-        )
+        frame = ellipse(buckle, np.array([0.5 * high, 0]), np.array([0, 0.45 * high]), 8)
+        marks.append(Mark([frame], np.full(3, rng.uniform(120, 230))))
     elif rng.random() < 0.7:
         middle = (edge[len(edge) // 2] + below[len(edge) // 2]) / 2
         radius = 0.22 * high + 0.4
@@ -205,9 +182,9 @@ def side_marks(rng: Rng, edges: dict[str, np.ndarray], width: float) -> list[Mar
     kind = rng.random()
     if kind < 0.08:
         color, wide = dye(rng), width * rng.uniform(0.03, 0.1)
-        return [Mark([offset_line(edges[side], sign * -1.2 * wide)], color, wide) for side, sign in SIDES]
+        return [Mark([offset_line(edges[side], 1.2 * sign * wide)], color, wide) for side, sign in SIDES]
     if kind < 0.4:
         return [
-            Mark([offset_line(edges[side], sign * -0.05 * width)], 0.78, 0.5 + 0.006 * width) for side, sign in SIDES
+            Mark([offset_line(edges[side], 0.05 * sign * width)], 0.78, 0.5 + 0.006 * width) for side, sign in SIDES
         ]
     return []

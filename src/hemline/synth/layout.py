@@ -16,7 +16,8 @@ SIDES = (("left", -1), ("right", 1))
 def complete_layout(category: str, keypoints: np.ndarray, present: np.ndarray, size: int) -> Places:
     """Name the points of a layout and guess those that the garment must have.
 
-    Missing cuffs mean no sleeve, missing waist points a straight cut, missing shoulders a strapless bodice. Others
+    Missing cuffs mean no sleeve, missing waist points a straight cut, missing shoulders a strapless
+    bodice, or one off the shoulders where there are cuffs. Others
     that are missing lie outside the picture: they are guessed from their mirror image or put below the picture.
 
     Args:
@@ -77,6 +78,9 @@ def _complete_top(at: Places, size: int) -> Places:
             at[f"neckline_{side}"] = neck + across * sign * 0.2 * wide
         if f"hem_{side}" not in at:
             at[f"hem_{side}"] = _below_picture(at[f"armpit_{side}"] + down * wide, down, size)
+    if "cuff_left_in" in at or "cuff_right_in" in at:
+        for side, _ in SIDES:  # off the shoulder: the sleeves begin where the neckline ends
+            at.setdefault(f"shoulder_{side}", at[f"neckline_{side}"])
     if "center_front" not in at:
         at["center_front"] = (at["neckline_left"] + at["neckline_right"]) / 2 + down * 0.12 * wide
     return at

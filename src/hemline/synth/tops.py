@@ -79,7 +79,7 @@ def _choose_style(rng: Rng, category: str, at: Places, *, worn: bool, size: int,
     depth = float((at["center_front"] - neck_middle) @ down) / width
     opening = length_of(at["neckline_right"] - at["neckline_left"])
     strapless = "shoulder_left" not in at
-    sleeved = tuple(f"cuff_{side}_in" in at and not strapless for side, _ in SIDES)
+    sleeved = tuple(f"cuff_{side}_in" in at for side, _ in SIDES)
     straps = [] if strapless else [length_of(at[f"shoulder_{side}"] - at[f"neckline_{side}"]) for side, _ in SIDES]
     strappy = not strapless and not any(sleeved) and sum(straps) < 0.32 * width
     if strapless:
@@ -94,8 +94,8 @@ def _choose_style(rng: Rng, category: str, at: Places, *, worn: bool, size: int,
         else make_fabric(rng, width, 8, use="lining")
     )
     trim = plain_fabric(dye(rng)) if rng.random() < 0.25 else shell
-    chance = {"outwear": 0.45, "blouse": 0.06, "dress": 0.02}[category]
-    front_open = float(rng.uniform(0.08, 0.6)) if rng.random() < chance and not strapless and not strappy else 0.0
+    # Only outwear is open in front: on the others the centre front must be a place of the cloth.
+    opens = category == "outwear" and not strapless and not strappy and rng.random() < 0.45
     return Cut(
         category=category,
         at=at,
@@ -106,7 +106,7 @@ def _choose_style(rng: Rng, category: str, at: Places, *, worn: bool, size: int,
         lining=lining,
         trim=trim,
         neck=neck,
-        front_open=front_open,
+        front_open=float(rng.uniform(0.08, 0.6)) if opens else 0.0,
         sleeved=(sleeved[0], sleeved[1]),
         strapless=strapless,
         strappy=strappy,

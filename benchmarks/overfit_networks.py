@@ -1,6 +1,6 @@
 """Let every network learn eight real photos by heart: NE below 1 % shows that nothing in it is cut off.
 
-    python benchmarks/overfit_networks.py --data ROOT:train.csv [--only NAME ...] [--precision bf16-mixed]
+    python benchmarks/overfit_networks.py --data ROOT:train.csv [--only NAME ...] [--precision bf16-mixed] [--size 128]
 
     python benchmarks/overfit_networks.py --table
 
@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--data", action="append")
     parser.add_argument("--only", nargs="*", help="names of recipes; all by default")
     parser.add_argument("--precision", default="32-true", help="as train.precision of a recipe")
+    parser.add_argument("--size", type=int, default=SIZE, help="side of the crops on a CPU, pixels")
     parser.add_argument("--table", action="store_true", help="train nothing; write the results into the page")
     chosen = parser.parse_args()
     if chosen.table:
@@ -61,7 +62,7 @@ def main() -> None:
     for name, path in shipped_recipes().items():
         wanted = name not in LEFT_OUT if chosen.only is None else name in chosen.only
         if wanted and not (RESULTS / f"{name}.json").is_file():
-            result = overfit(read_recipe(path), photos, precision=chosen.precision)
+            result = overfit(read_recipe(path), photos, precision=chosen.precision, size=chosen.size)
             write_atomic(RESULTS / f"{name}.json", json.dumps(result, indent=1) + "\n")
             print(f"{name}: NE {result['ne']:.2f} % after {result['steps']} steps", flush=True)
 
@@ -76,14 +77,14 @@ def eight_photos(table: AnnotationTable) -> AnnotationTable:
     return table.select(rows[:PHOTOS])
 
 
-def overfit(recipe: Recipe, photos: AnnotationTable, *, precision: str = "32-true") -> dict[str, Any]:
+def overfit(recipe: Recipe, photos: AnnotationTable, *, precision: str = "32-true", size: int = SIZE) -> dict[str, Any]:
     """Train on the photos alone until the goal is reached, and describe the outcome in plain JSON values."""
     content = recipe.model_dump(exclude_none=True)
     content["augment"] = {"flip": 0.0, "rotation": 0.0, "scale": (1.0, 1.0), "shift": 0.0}
     content["augment"] |= {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0, "gray": 0.0}
-    content["input"]["size"] = recipe.input.size if torch.cuda.is_available() else SIZE
+    content["input"]["size"] = recipe.input.size if torch.cuda.is_available() else size
     content["model"]["backbone_weights"] = "random"
-    content["predict"]["flip"] = False
+    content["predict"] |= {"flip": False, "second_pass": False}
     content["train"] |= {"epochs": MOST_STEPS, "batch_size": PHOTOS, "validate_every": 25, "workers": 0}
     content["train"] |= {"ema": 0.9, "precision": precision, "checkpoint_steps": 0}
     seen: list[Progress] = []
@@ -103,6 +104,7 @@ def overfit(recipe: Recipe, photos: AnnotationTable, *, precision: str = "32-tru
         "ne": best.ne,
         "steps": best.step,
         "precision": precision,
+        "size": content["input"]["size"],
         "constant": constant_ne(photos),
     }
 
@@ -123,10 +125,10 @@ def write_table() -> None:
     results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
     rows = [
         f"| {result['recipe']} | {result['ne']:.2f} % | {result['steps']} | {result['constant'] / result['ne']:.0f}x "
-        f"| {result['precision']} |"
+        f"| {result['precision']} | {result['size']} |"
         for result in results
     ]
-    head = ["| recipe | NE | after steps | better than the mean layout | precision |", "|---" * 5 + "|"]
+    head = ["| recipe | NE | after steps | better than the mean layout | precision | size |", "|---" * 6 + "|"]
     put_table("networks.md", "overfit", "\n".join([*head, *rows]))
     missing = shipped_recipes().keys() - {result["recipe"] for result in results} - set(LEFT_OUT)
     print(f"{len(results)} networks in docs/networks.md; not yet trained: {', '.join(sorted(missing)) or 'none'}")

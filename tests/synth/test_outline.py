@@ -7,6 +7,7 @@ import pytest
 
 from hemline.synth.outline import (
     bow,
+    crumple,
     dashes,
     neckline,
     offset_line,
@@ -75,6 +76,14 @@ def test_wavy_hem_keeps_its_ends() -> None:
     hem = wavy_hem(np.random.default_rng(0), LEFT, RIGHT, 0.0, waves=4, depth=0.03)
     assert hem[[0, -1]].tolist() == [[10, 20], [50, 20]]
     assert np.ptp(hem[:, 1]) > 1
+
+
+def test_crumpled_lines_waver_but_keep_their_ends() -> None:
+    line = bow(LEFT, RIGHT, 0.0)
+    crumpled = crumple(np.random.default_rng(0), line, 2.0)
+    assert crumpled[[0, -1]].tolist() == line[[0, -1]].tolist()
+    assert 0.5 < np.abs(crumpled - line).max() < 8
+    assert crumple(np.random.default_rng(0), line, 0.0).tolist() == line.tolist()
 
 
 @pytest.mark.parametrize("side", [-1, 1])

@@ -8,7 +8,7 @@ from hemline.synth.details import hem_marks, side_marks, waistband_marks
 from hemline.synth.fabric import Fabric, dye
 from hemline.synth.folds import leg_folds, pleats, skirt_folds
 from hemline.synth.layout import SIDES, Places, width_of
-from hemline.synth.outline import bow, dashes, length_of, offset_line, turn_right, unit, wavy_hem
+from hemline.synth.outline import bow, crumple, dashes, length_of, offset_line, turn_right, unit, wavy_hem
 from hemline.synth.piece import Garment, Mark, Piece, frame_along
 
 Rng = np.random.Generator
@@ -31,7 +31,11 @@ def cut_skirt(rng: Rng, at: Places, *, worn: bool, size: int, shell: Fabric) -> 
     else:
         hem = bow(hem_left, hem_right, sag)
     lean = rng.uniform(-0.8, 0)
-    edges = {side: bow(at[f"waistband_{side}"], at[f"hem_{side}"], -sign * hip, lean=lean) for side, sign in SIDES}
+    rough = rng.uniform(0, 0.014) * width
+    edges = {
+        side: crumple(rng, bow(at[f"waistband_{side}"], at[f"hem_{side}"], -sign * hip, lean=lean), rough)
+        for side, sign in SIDES
+    }
     outline = np.concatenate([waist, edges["right"], hem[::-1], edges["left"][::-1]])
     piece = Piece(
         [outline],
@@ -76,7 +80,7 @@ def cut_trousers(rng: Rng, at: Places, *, worn: bool, size: int, shell: Fabric, 
     waist = bow(left, right, rng.uniform(-0.02, 0.1))
     middle = waist[len(waist) // 2]
     hip, lean = rng.uniform(0.01, 0.08), rng.uniform(-1.0, -0.3)
-    taper = rng.uniform(-0.04, 0.04)
+    taper, rough = rng.uniform(-0.04, 0.04), rng.uniform(0, 0.018) * width
     edges, legs = {}, {}
     roundness = rng.uniform(0.35, 1.0) if worn else rng.uniform(0.05, 0.6)
     stitch: float | np.ndarray = np.array([200, 140, 60.0]) if jeans and rng.random() < 0.6 else rng.uniform(0.6, 0.8)
@@ -88,7 +92,8 @@ def cut_trousers(rng: Rng, at: Places, *, worn: bool, size: int, shell: Fabric, 
     for side, sign in SIDES:
         corner, inner, outer = at[f"waistband_{side}"], at[f"bottom_{side}_in"], at[f"bottom_{side}_out"]
         edge = bow(corner, outer, -sign * hip * min(1.0, 1.6 * width / max(length_of(outer - corner), 1.0)), lean=lean)
-        inseam = bow(crotch, inner, sign * taper)
+        edge = crumple(rng, edge, rough)
+        inseam = crumple(rng, bow(crotch, inner, sign * taper), rough)
         hem = bow(inner, outer, sign * rng.uniform(-0.03, 0.06))
         half = waist[len(waist) // 2 :] if sign > 0 else waist[: len(waist) // 2 + 1][::-1]  # middle to corner
         # The upper parts overlap a little at the fly, so that no gap shows between the legs.

@@ -125,6 +125,15 @@ def wavy_hem(rng: Rng, start: np.ndarray, end: np.ndarray, sag: float, *, waves:
     return arc + swing[:, None] * depth * turn_right(end - start)
 
 
+def crumple(rng: Rng, line: np.ndarray, depth: float) -> np.ndarray:
+    """Let a smooth line (N, 2) waver to its sides by about `depth` pixels, as cloth does; both ends stay."""
+    t = np.linspace(0, 1, len(line))
+    knots = rng.normal(0, depth, 6)
+    knots[[0, -1]] = 0
+    sideways = np.interp(t, np.linspace(0, 1, 6), knots) * np.clip(np.minimum(t, 1 - t) * 5, 0, 1)
+    return offset_line(line, sideways[:, None])
+
+
 def sleeve_rails(
     shoulder: np.ndarray, armpit: np.ndarray, inner: np.ndarray, outer: np.ndarray, *, side: int, slack: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -187,8 +196,8 @@ def dashes(line: np.ndarray, period: float) -> list[np.ndarray]:
     return list(both)
 
 
-def offset_line(line: np.ndarray, distance: float) -> np.ndarray:
-    """Move a line to the right of its way by `distance` pixels."""
+def offset_line(line: np.ndarray, distance: float | np.ndarray) -> np.ndarray:
+    """Move a line (N, 2) to the right of its way by a number of pixels, or by (N, 1)."""
     slopes = np.gradient(line, axis=0)
     normals = np.stack([-slopes[:, 1], slopes[:, 0]], 1) / np.maximum(np.hypot(*slopes.T), _TINY)[:, None]
     return line + normals * distance

@@ -78,10 +78,9 @@ def make_relief(
     # A fold's lit side gains less than its dark side loses.
     turned = np.clip(toward / (np.float32(1.6) * steep), -2, 1.6)
     brightness = 1 + np.float32(0.2 * wrinkles * light.contrast) * turned
-    bend = np.float32(1.5 * wrinkles / steep)
-    shade, bend_x, bend_y = (
-        cv2.resize(field, (size, size)) for field in (np.maximum(brightness, 0.25), across * bend, down * bend)
-    )
+    bend, farthest = np.float32(wrinkles / steep), size / 110
+    bends = [np.clip(slope * bend, -farthest, farthest) for slope in (across, down)]
+    shade, bend_x, bend_y = (cv2.resize(field, (size, size)) for field in (np.maximum(brightness, 0.25), *bends))
     return Relief(shade, (bend_x, bend_y))
 
 

@@ -19,6 +19,7 @@ from hemline.synth.folds import top_folds
 from hemline.synth.layout import SIDES, Places, width_of
 from hemline.synth.outline import (
     bow,
+    crumple,
     ellipse,
     length_of,
     offset_line,
@@ -117,6 +118,7 @@ def _body_sides(rng: Rng, cut: Cut) -> Sides:
     """Trace both sides of the body from the neckline corner over shoulder and armpit to the hem."""
     bend, roundness = rng.uniform(-0.05, 0.05), rng.uniform(0.3, 1.0)
     hollow, slope = rng.uniform(0.1, 0.24), rng.uniform(-0.03, 0.05)
+    rough = rng.uniform(0, 0.016)
     sides = []
     for side, sign in SIDES:
         at = cut.at
@@ -133,7 +135,8 @@ def _body_sides(rng: Rng, cut: Cut) -> Sides:
         if "waistline_left" in at:
             parts.append(through([armpit, at[f"waistline_{side}"], hem], roundness=roundness)[1:])
         else:
-            parts.append(bow(armpit, hem, bend * sign, lean=rng.uniform(-0.5, 0.5))[1:])
+            flank = bow(armpit, hem, bend * sign, lean=rng.uniform(-0.5, 0.5))
+            parts.append(crumple(rng, flank, rough * cut.width)[1:])
         sides.append(np.concatenate(parts))
     return sides[0], sides[1]
 
@@ -282,6 +285,8 @@ def _sleeve(rng: Rng, cut: Cut, side: str, sign: int) -> tuple[Piece, bool]:
             armpit + (unit(at["center_front"] - armpit) * 0.8 - cut.down * 0.4) * rng.uniform(0.05, 0.12) * cut.width
         )
     top, underside = sleeve_rails(shoulder, start, inner, outer, side=sign, slack=rng.uniform(-0.02, 0.06))
+    rough = rng.uniform(0, 0.02) * cut.width
+    top, underside = crumple(rng, top, rough), crumple(rng, underside, rough)
     opening = bow(inner, outer, sign * rng.uniform(-0.02, 0.1))
     shell = cut.trim if cut.trim is not cut.shell and rng.random() < 0.4 else cut.shell
     along = (inner + outer) / 2 - (shoulder + armpit) / 2

@@ -4,9 +4,9 @@
     python benchmarks/pretraining.py table
 
 Starts: "random", "imagenet" (the backbone alone, MobileNetV2's weights) and "synthetic" (the whole network, trained
-before on drawn garments from random weights). From each, cpn_mobilenetv2 learns at 128 px for the same number of steps on the
-same real photos. `train` keeps each result as benchmarks/results/pretraining/START-PHOTOS.json; what has one is not
-trained again, and a run that was killed goes on. `table` writes docs/synthetic.md and docs/images/pretraining.svg.
+before on drawn garments from random weights). From each, cpn_mobilenetv2 learns at 128 px for the same number of steps
+on the same real photos. `train` keeps each result as benchmarks/results/pretraining/START-PHOTOS.json; what has one is
+not trained again, and a run that was killed goes on. `table` writes docs/synthetic.md and docs/images/pretraining.svg.
 """
 
 from __future__ import annotations

@@ -25,12 +25,13 @@ def main() -> None:
     out: Path = parser.parse_args().out
     began = time.monotonic()
 
-    say("1. Draw garments: 400 to learn from, and 60 others to choose the best epoch and to be judged on.")
-    for name, count, seed in (("train", 400, 1), ("val", 60, 2)):
+    say("1. Draw garments: 600 to learn from, and 60 others to choose the best epoch and to be judged on.")
+    for name, count, seed in (("train", 600, 1), ("val", 60, 2)):
         if labels(out / name).exists():
             print(f"{out / name} is there already")
         else:
-            hemline("synth", "--out", out / name, "--count", count, "--seed", seed, "--size", 256)
+            flat = ("--setting", "flat", "--size", 256, "--workers", 2)
+            hemline("synth", "--out", out / name, "--count", count, "--seed", seed, *flat)
 
     say("2. Train a small network, from random weights. It can be stopped, and goes on when the demo is run again.")
     hemline("train", "demo", "--data", out / "train", "--val", out / "val", "--out", out / "run", "--resume")

@@ -47,7 +47,6 @@ class Annotation:
                 f"expected ({NUM_KEYPOINTS}, 2) and ({NUM_KEYPOINTS},)"
             )
 
-
     @property
     def points(self) -> np.ndarray:
         """Return (24, 3) as in AnnotationTable: x, y, visibility."""

@@ -486,6 +486,10 @@ def synth(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same photos.")] = 0,
     size: Annotated[int, typer.Option(min=32, help="Side of the photos, pixels.")] = 512,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw; they do not change what is drawn.")] = 1,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(help="worn, flat, hanger or ghost. May be repeated.", show_default="all"),
+    ] = None,
     backgrounds: Annotated[
         Path | None, typer.Option(file_okay=False, metavar="DIR", help="Real photos to use as backgrounds, too.")
     ] = None,
@@ -494,17 +498,22 @@ def synth(
     """Draw garments with exact labels: FashionAI CSV, masks and COCO keypoints, or a sheet to look at."""
     from hemline.images import write_image
     from hemline.report.contact_sheet import Tile, draw_contact_sheet
-    from hemline.synth.stream import read_surroundings, stream, write_drawn_set
+    from hemline.synth.render import SETTINGS
+    from hemline.synth.stream import read_backgrounds, stream, write_drawn_set
 
+    settings = setting or list(SETTINGS)
     if sheet:
-        garments = stream(seed, size=size, surroundings=read_surroundings(backgrounds, size=size))
+        garments = stream(seed, size=size, settings=settings, backgrounds=read_backgrounds(backgrounds, size=size))
         drawn = [next(garments) for _ in range(count)]
         rows = [drawn[row :: len(CATEGORIES)] for row in range(min(len(CATEGORIES), count))]
         write_image(out, draw_contact_sheet([[Tile(each.image, each.annotation, "") for each in row] for row in rows]))
         typer.echo(f"{count} drawn garments on {out}")
         return
     with _progress("drawing", count) as show:
-        for _ in write_drawn_set(out, count=count, seed=seed, size=size, workers=workers, backgrounds=backgrounds):
+        drawing = write_drawn_set(
+            out, count=count, seed=seed, size=size, settings=settings, backgrounds=backgrounds, workers=workers
+        )
+        for _ in drawing:
             show()
     typer.echo(f"{count} drawn garments in {out}")
 

@@ -14,7 +14,7 @@ from hemline.errors import DataError, ImageError
 from hemline.formats import coco, fashionai
 from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS
 from hemline.images import read_image, write_image
-from hemline.synth.stream import Surroundings, stream, write_drawn_set
+from hemline.synth.stream import stream, write_drawn_set
 
 
 def take(count: int, seed: int, **options) -> list:
@@ -44,8 +44,15 @@ def test_the_nth_garment_depends_on_the_seed_and_its_number_only() -> None:
 
 def test_real_backgrounds_are_seen() -> None:
     pink = np.broadcast_to(np.array([255, 0, 255], np.uint8), (80, 80, 3))
-    drawn = take(20, 0, surroundings=Surroundings(backgrounds=[pink]))
+    drawn = take(20, 0, backgrounds=[pink])
     assert any((each.image != plain.image).any() for each, plain in zip(drawn, take(20, 0), strict=True))
+
+
+def test_garments_are_shown_as_asked() -> None:
+    flat, both = take(5, 0, settings=["flat"]), take(5, 0, settings=["worn", "flat"])
+    assert any((one.image != other.image).any() for one, other in zip(flat, both, strict=True))
+    with pytest.raises(DataError, match=r"unknown setting 'flatt'\. Did you mean 'flat'"):
+        take(1, 0, settings=["flatt"])
 
 
 @pytest.fixture(scope="module")

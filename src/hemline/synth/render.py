@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hemline.annotation import ABSENT, OCCLUDED, VISIBLE
-from hemline.errors import ShapeError
+from hemline.errors import DataError, ShapeError, unknown_name
 from hemline.garments import INDEX, NUM_KEYPOINTS, check_category
 from hemline.synth import background, camera, props, wearer
 from hemline.synth.bottoms import cut_skirt, cut_trousers
@@ -25,6 +25,9 @@ from hemline.synth.relief import Light, flat_relief, make_relief, random_light
 from hemline.synth.tops import cut_top
 
 Rng = np.random.Generator
+
+SETTINGS = {"worn": 0.47, "flat": 0.36, "hanger": 0.1, "ghost": 0.07}
+"""How a garment is shown, and how often: on a person, laid out, hung up, or as if an invisible person wore it."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def render(
     present: np.ndarray,
     *,
     size: int = 256,
+    settings: Sequence[str] = tuple(SETTINGS),
     noise_free: bool = False,
     backgrounds: Sequence[np.ndarray] = (),
     fabrics: Sequence[np.ndarray] = (),
@@ -64,13 +68,14 @@ def render(
         keypoints: (24, 2) float, continuous picture coordinates.
         present: (24,) bool, the points that the garment has; others are ignored.
         size: side of the square picture, pixels.
+        settings: keys of SETTINGS, from which one is chosen, each as often beside the others as it says there.
         noise_free: only the garment, of plain cloth on a plain background, seen by an ideal camera.
         backgrounds: (H, W, 3) uint8 RGB, real backgrounds, used now and then.
         fabrics: (H, W, 3) uint8 RGB, pieces of real cloth, used now and then.
     Returns:
         the photo; its points have moved by the camera's perspective.
     Raises:
-        DataError: an unknown category.
+        DataError: an unknown category or setting.
         ShapeError: not 24 points.
     Edge cases: points that lie outside the picture become absent; a garment whose points all coincide is drawn
         as small as they are.
@@ -85,7 +90,7 @@ def render(
     points = camera.tilt_points(rng, np.where(present[:, None], keypoints, size / 2), size)
     at = complete_layout(category, points, present, size)
     light = random_light(rng, size)
-    setting = "plain" if noise_free else str(rng.choice(("worn", "flat", "hanger", "ghost"), p=(0.47, 0.36, 0.1, 0.07)))
+    setting = "plain" if noise_free else _choose_setting(rng, settings)
     shell = plain_fabric(dye(rng)) if noise_free else _main_fabric(rng, category, width_of(at, size), size, fabrics)
     garment = _cut(rng, category, at, worn=setting in ("worn", "ghost"), size=size, shell=shell)
     around = wearer.Surroundings()
@@ -116,6 +121,14 @@ def render(
     else:
         image = camera.record(rng, camera.expose(rng, canvas.image))
     return Rendered(image, located, visibility, mask, _box(mask))
+
+
+def _choose_setting(rng: Rng, settings: Sequence[str]) -> str:
+    for setting in settings:
+        if setting not in SETTINGS:
+            raise DataError(unknown_name("setting", setting, SETTINGS))
+    odds = np.array([SETTINGS[setting] for setting in settings])
+    return str(rng.choice(settings, p=odds / odds.sum()))
 
 
 def _main_fabric(rng: Rng, category: str, width: float, size: int, photos: Sequence[np.ndarray]) -> Fabric:

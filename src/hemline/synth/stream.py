@@ -21,7 +21,7 @@ from hemline.garments import CATEGORIES
 from hemline.geometry import shrink
 from hemline.images import find_images, read_image, write_image
 from hemline.synth.prior import sample
-from hemline.synth.render import render
+from hemline.synth.render import SETTINGS, render
 
 LABELS, COCO = "Annotations/train.csv", "Annotations/coco.json"
 
@@ -43,26 +43,22 @@ class Drawn:
     box: tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """Real photos to draw with, (H, W, 3) uint8 RGB each: behind the garments, and as their cloth."""
-
-    backgrounds: Sequence[np.ndarray] = ()
-    fabrics: Sequence[np.ndarray] = ()
-
-
-def read_surroundings(backgrounds: Path | None, *, size: int) -> Surroundings:
-    """Read the photos to draw with, shrunk to twice the size of what is drawn.
+def read_backgrounds(folder: Path | None, *, size: int) -> list[np.ndarray]:
+    """Read the photos of a folder to draw on, shrunk to twice the size of what is drawn; none without a folder.
 
     Raises:
         ImageError: no photo in the folder, or one that cannot be read.
     """
-    paths = find_images(backgrounds)[0] if backgrounds else []
-    return Surroundings(backgrounds=[shrink(read_image(path), 2 * size) for path in paths])
+    return [shrink(read_image(path), 2 * size) for path in find_images(folder)[0]] if folder else []
 
 
 def draw(
-    rng: np.random.Generator, category: str, *, size: int = 512, surroundings: Surroundings | None = None
+    rng: np.random.Generator,
+    category: str,
+    *,
+    size: int = 512,
+    settings: Sequence[str] = tuple(SETTINGS),
+    backgrounds: Sequence[np.ndarray] = (),
 ) -> Drawn:
     """Draw one garment.
 
@@ -70,20 +66,13 @@ def draw(
         rng: decides everything.
         category: one of garments.CATEGORIES.
         size: side of the square photo, pixels.
-        surroundings: real photos to draw with.
+        settings: how garments are shown, keys of render.SETTINGS.
+        backgrounds: (H, W, 3) uint8 RGB, real photos to use as backgrounds now and then.
     """
-    real = surroundings or Surroundings()
     image_id = f"Images/{category}/{rng.bytes(16).hex()}.jpg"
     keypoints, visibility = sample(rng, category)
-    rendered = render(
-        rng,
-        category,
-        keypoints * size,
-        visibility != ABSENT,
-        size=size,
-        backgrounds=real.backgrounds,
-        fabrics=real.fabrics,
-    )
+    present = visibility != ABSENT
+    rendered = render(rng, category, keypoints * size, present, size=size, settings=settings, backgrounds=backgrounds)
     annotation = Annotation(image_id, category, rendered.keypoints, rendered.visibility)
     return Drawn(annotation, rendered.image, rendered.mask, rendered.box)
 
@@ -93,25 +82,33 @@ def stream(
     *,
     categories: Sequence[str] = CATEGORIES,
     size: int = 512,
-    surroundings: Surroundings | None = None,
+    settings: Sequence[str] = tuple(SETTINGS),
+    backgrounds: Sequence[np.ndarray] = (),
     start: int = 0,
 ) -> Iterator[Drawn]:
     """Draw garments without end.
 
     Args:
-        seed: the n-th garment depends on it, n, the categories and the size only.
+        seed: the n-th garment depends on it, n and the other arguments only.
         categories: take turns.
-        size: side of the square photos, pixels.
-        surroundings: real photos to draw with.
+        size, settings, backgrounds: see `draw`.
         start: the number of the first garment.
     """
     for number in itertools.count(start):
         category = categories[number % len(categories)]
-        yield draw(np.random.default_rng([seed, number]), category, size=size, surroundings=surroundings)
+        rng = np.random.default_rng([seed, number])
+        yield draw(rng, category, size=size, settings=settings, backgrounds=backgrounds)
 
 
 def write_drawn_set(
-    out: Path, *, count: int, seed: int, size: int = 512, workers: int = 1, backgrounds: Path | None = None
+    out: Path,
+    *,
+    count: int,
+    seed: int,
+    size: int = 512,
+    settings: Sequence[str] = tuple(SETTINGS),
+    backgrounds: Path | None = None,
+    workers: int = 1,
 ) -> Iterator[Annotation]:
     """Write garments as a FashionAI root, with masks and COCO annotations beside it.
 
@@ -122,9 +119,9 @@ def write_drawn_set(
     Args:
         out: the root; made where it is missing.
         count: number of garments.
-        seed, size: see `stream`.
-        workers: processes that draw.
+        seed, size, settings: see `stream`.
         backgrounds: a folder of real photos, used as backgrounds now and then.
+        workers: processes that draw.
     Yields:
         each garment, once its photo is written.
     Raises:
@@ -133,8 +130,8 @@ def write_drawn_set(
     """
     if (out / LABELS).exists():
         raise DataError(f"{out / LABELS} is there already; give another --out, or delete {out} first")
-    real = read_surroundings(backgrounds, size=size)
-    write = partial(_write_one, out=out, seed=seed, size=size, surroundings=real)
+    garment = partial(stream, seed, size=size, settings=settings, backgrounds=read_backgrounds(backgrounds, size=size))
+    write = partial(_write_one, out=out, garments=garment)
     annotations, boxes = [], []
     with _map(workers) as run:
         for annotation, box in run(write, range(count)):
@@ -150,9 +147,9 @@ def write_drawn_set(
 
 
 def _write_one(
-    number: int, *, out: Path, seed: int, size: int, surroundings: Surroundings
+    number: int, *, out: Path, garments: Callable[..., Iterator[Drawn]]
 ) -> tuple[Annotation, tuple[float, float, float, float]]:
-    drawn = next(stream(seed, size=size, surroundings=surroundings, start=number))
+    drawn = next(garments(start=number))
     image_id = Path(drawn.annotation.image_id)
     write_image(out / image_id, drawn.image)
     write_image(out / "Masks" / image_id.relative_to("Images").with_suffix(".png"), drawn.mask)

@@ -178,3 +178,16 @@ def test_a_wrong_key_is_named_before_anything_is_trained(folder, table, tmp_path
     with pytest.raises(RecipeError, match=r"--set loss\.okhm=2: unknown key 'loss\.okhm'"):
         run_study(wrong, table, table, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_verb_writes_a_table_and_a_plot(hemline, folder, tmp_path):
+    root, out = tmp_path / "drawn", tmp_path / "out"
+    list(write_drawn_set(root, count=10, seed=1, size=48))
+    study(folder, "seeds = 1\n" + STUDY.split("[[switch]]")[0] + FLIP)
+    arguments = ("--data", root, "--val", root, "--out", out, "--set", "train.epochs=1")
+    code, text, problems = hemline("ablate", folder / "study.toml", *arguments)
+    assert (code, problems) == (0, "")
+    table = (out / "effects.md").read_text()
+    assert table in text
+    assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == ["| base", "| no flip"]
+    assert "<svg" in (out / "effects.svg").read_text()

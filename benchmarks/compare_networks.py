@@ -1,14 +1,15 @@
 """Train every recipe on the same photos for the same number of photos seen, and write one table.
 
     python benchmarks/compare_networks.py train --data ROOT:train.csv --val ROOT:val.csv [--only NAME ...]
+    python benchmarks/compare_networks.py time --data ROOT:train.csv [--only NAME ...]
     python benchmarks/compare_networks.py table
 
 `train` goes network by network and keeps each result as benchmarks/results/networks/NAME.json; what has one is
-not trained again, and a run that was killed is resumed, so that it may be stopped at any time. `table` writes
-docs/networks.md from the results.
+not trained again, and a run that was killed is resumed, so that it may be stopped at any time. `time` adds the speeds,
+on a machine that does nothing else. `table` writes docs/networks.md from the results.
 
-Equal terms: the same rows of --data, size, batch, precision, seed, augmentation and random starting weights. Loss,
-codec, learning rate and the network's own options are the recipe's. On a GPU the size is the recipe's and every
+Equal terms: the same rows of --data, size, batch, precision, seed, augmentation, decoding and random starting weights.
+Loss, codec, learning rate and the network's own options are the recipe's. On a GPU the size is the recipe's and every
 photo is seen for 60 epochs; on a CPU 400 photos are seen five times at 192 px: that shows how fast each network
 learns, not how good it gets.
 
@@ -55,28 +56,41 @@ def main() -> None:
     train.add_argument("--data", required=True, action="append")
     train.add_argument("--val", required=True, action="append")
     train.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "networks")
-    train.add_argument("--only", nargs="*", help="names of recipes; all by default")
+    timed = verbs.add_parser("time")
+    timed.add_argument("--data", required=True, action="append")
+    for verb in (train, timed):
+        verb.add_argument("--only", nargs="*", help="names of recipes; all by default")
     verbs.add_parser("table")
     chosen = parser.parse_args()
     if chosen.verb == "table":
         write_table()
         return
     data, _ = read_roots(chosen.data)
-    validation, _ = read_roots(chosen.val)
+    validation = read_roots(chosen.val)[0] if chosen.verb == "train" else None
     for name, path in shipped_recipes().items():
-        wanted = name not in LEFT_OUT if chosen.only is None else name in chosen.only
-        if wanted and not (RESULTS / f"{name}.json").is_file():
-            result = compare(on_equal_terms(read_recipe(path)), data, validation, out=chosen.runs / name)
-            write_atomic(RESULTS / f"{name}.json", json.dumps(result, indent=1) + "\n")
+        if name in LEFT_OUT or (chosen.only is not None and name not in chosen.only):
+            continue
+        file, recipe = RESULTS / f"{name}.json", on_equal_terms(read_recipe(path))
+        result = json.loads(file.read_text()) if file.is_file() else {}
+        if validation and not result:
+            result = learn(recipe, data, validation, out=chosen.runs / name)
             print(f"{name}: NE {result['ne']:.2f} %", flush=True)
+        elif not validation and result and "training_speed" not in result:
+            result["training_speed"], result["predicting_speed"] = relative_speeds(recipe, data)
+            result["hardware"] = hardware()
+            print(f"{name}: {result['training_speed']:.2f}, {result['predicting_speed']:.2f}", flush=True)
+        else:
+            continue
+        write_atomic(file, json.dumps(result, indent=1) + "\n")
 
 
 def on_equal_terms(recipe: Recipe) -> Recipe:
     """Give a recipe the size, batch, precision and length of the comparison."""
-    content = recipe.model_dump(exclude_none=True)
+    content = recipe.model_dump(exclude_none=True, exclude={"decode"})
     content["train"] |= {"batch_size": 16, "seed": 0, "precision": "bf16-mixed", "checkpoint_steps": 0}
     content["augment"] = read_recipe(shipped_recipes()[REFERENCE]).augment.model_dump()
     content["model"]["backbone_weights"] = "random"
+    content["predict"]["second_pass"] = False
     if torch.cuda.is_available():
         content["train"] |= {"epochs": GPU_EPOCHS, "validate_every": GPU_EPOCHS, "workers": 8}
     else:
@@ -85,25 +99,21 @@ def on_equal_terms(recipe: Recipe) -> Recipe:
     return parse_recipe(content)
 
 
-def compare(recipe: Recipe, data: AnnotationTable, validation: AnnotationTable, *, out: Path) -> dict[str, Any]:
+def learn(recipe: Recipe, data: AnnotationTable, validation: AnnotationTable, *, out: Path) -> dict[str, Any]:
     """Train one network and describe the outcome in plain JSON values."""
     if not torch.cuda.is_available():
         rows = np.random.default_rng(0).permutation(len(data))[: CPU_TERMS["photos"]]
         data = data.select(sorted(rows.tolist()))
     weights = fit(recipe, data, validation=validation, out=out, resume=out.exists())
     network, _ = build_network(recipe, data)
-    training, predicting = relative_speeds(recipe, data)
     return {
         "recipe": recipe.name,
         "ne": read_weights(weights)[1]["ne"],
         "parameters": count_parameters(network),
         "gflops": count_flops(network, recipe.input.size) / 1e9,
-        "training_speed": training,
-        "predicting_speed": predicting,
         "size": recipe.input.size,
         "photos_seen": recipe.train.epochs * (len(data) // recipe.train.batch_size) * recipe.train.batch_size,
         "seed": recipe.train.seed,
-        "hardware": hardware(),
     }
 
 
@@ -163,13 +173,18 @@ def _seconds(step: Callable[[], None]) -> float:
     return time.perf_counter() - began
 
 
+def speed(result: dict[str, Any], kind: str) -> str:
+    """Write a measured speed, and nothing for what was not timed yet."""
+    return f"{result[f'{kind}_speed']:.2f}" if f"{kind}_speed" in result else ""
+
+
 def write_table() -> None:
     """Write the results into docs/networks.md, best first."""
     results = sorted((json.loads(path.read_text()) for path in RESULTS.glob("*.json")), key=lambda result: result["ne"])
     rows = [
         f"| {result['recipe']} | {result['ne']:.2f} % | {result['parameters'] / 1e6:.1f} M "
-        f"| {result['gflops']:.2f} | {result['training_speed']:.2f} | {result['predicting_speed']:.2f} "
-        f"| {result['size']} | {result['photos_seen']:,} | {result['hardware']} |"
+        f"| {result['gflops']:.2f} | {speed(result, 'training')} | {speed(result, 'predicting')} "
+        f"| {result['size']} | {result['photos_seen']:,} | {result.get('hardware', '')} |"
         for result in results
     ]
     head = "| recipe | NE val | params | GFLOPs | training speed | predicting speed | size | photos seen | hardware |"

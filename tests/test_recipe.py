@@ -26,6 +26,7 @@ def message(content: dict[str, Any], **more: Any) -> str:
 
 def test_every_default() -> None:
     assert parse_recipe({"name": "x"}).model_dump() == {
+        "task": "keypoints",
         "name": "x",
         "categories": ("blouse", "outwear", "dress", "skirt", "trousers"),
         "data": {"synthetic": 0.0},

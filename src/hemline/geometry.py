@@ -114,6 +114,49 @@ def photo_box(size_wh: tuple[int, int]) -> tuple[float, float, float, float]:
     return 0.0, 0.0, float(size_wh[0]), float(size_wh[1])
 
 
+def points_box(points: np.ndarray, *, margin: float, least: float = 0.0) -> tuple[float, float, float, float]:
+    """Find the box of a garment: that of its points and some room. Training and test, detectors and crops all use it.
+
+    Args:
+        points: (N, 2) the points that it has (visibility 1 or 0, never -1), N of 1 or more.
+        margin: room on each side, as a share of the longer side of the points' own box.
+        least: smallest width and height before the margin, pixels.
+    Returns:
+        left, top, right and bottom, perhaps beside the photo.
+    """
+    low, high = points.min(0), points.max(0)
+    half = np.maximum((high - low) / 2, least / 2)
+    half += margin * 2 * half.max()
+    left, top = ((low + high) / 2 - half).tolist()
+    right, bottom = ((low + high) / 2 + half).tolist()
+    return left, top, right, bottom
+
+
+def clip_box(
+    box_xyxy: tuple[float, float, float, float], size_wh: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """Return the part of a box that is on the photo; without area where none is."""
+    left, top, right, bottom = box_xyxy
+    width, height = size_wh
+    return (
+        min(max(left, 0.0), width),
+        min(max(top, 0.0), height),
+        max(min(right, width), 0.0),
+        max(min(bottom, height), 0.0),
+    )
+
+
+def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Measure intersection over union of boxes (N, 4) and others (M, 4), left, top, right, bottom: (N, M)."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.prod((high - low).clip(0), axis=2)  # (N, M)
+    areas = [np.prod((each[:, 2:] - each[:, :2]).clip(0), axis=1) for each in (boxes, others)]
+    union = areas[0][:, None] + areas[1][None] - shared
+    share: np.ndarray = np.where(union > 0, shared / np.maximum(union, 1e-12), 0.0)
+    return share
+
+
 def warp_maps(maps: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Resample maps of numbers, one per keypoint, through an affine map.
 

@@ -1,27 +1,23 @@
 """A recipe: one complete TOML file that says how one model is trained.
 
 Every key that exists is a field below, with its default; unknown keys are errors with the nearest
-name. There is no inheritance between recipes.
+name. There is no inheritance between recipes. A `Recipe` trains a keypoint network; a `DetectorRecipe`, which says
+task = "detection", a garment detector.
 """
 
 from __future__ import annotations
 
-import difflib
-import json
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from hemline.errors import RecipeError, unknown_name
 from hemline.files import write_atomic
 from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS, KEYPOINTS
-
-Key = tuple[str, ...]
-"""A recipe's key part by part: ("train", "epochs")."""
+from hemline.toml_file import Key, Section, apply_override, parse_section, read_toml
 
 Range = tuple[float, float]
 Color = tuple[float, float, float]
@@ -29,6 +25,7 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Spread = tuple[Positive, Positive, Positive]
 NotNegative = Annotated[float, Field(ge=0)]
+SideError = Annotated[float, Field(ge=0, le=0.2)]
 
 
 def _complete_view(view: Any) -> Any:
@@ -39,15 +36,6 @@ def _complete_view(view: Any) -> Any:
 
 View = Annotated[tuple[float, float, Positive], BeforeValidator(_complete_view)]
 """The place of a view's centre as shares of the photo, and its zoom; a zoom alone is about the photo's centre."""
-
-
-class Section(BaseModel):
-    """A section of a TOML file: its keys are the fields, and no other."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-AnySection = TypeVar("AnySection", bound=Section)
 
 
 class DataSection(Section):
@@ -173,6 +161,15 @@ class AugmentSection(Section):
     paste: float = Field(
         0.0, ge=0, le=1, description="probability of a piece of another photo pasted over; points under it as of erase"
     )
+    box: float = Field(0.0, ge=0, le=1, description="probability of a crop about the garment as a detector gives it")
+    box_margin: float = Field(
+        0.1, ge=0, description="of `box`: room about the points, share of their box's longer side"
+    )
+    box_errors: tuple[SideError, SideError, SideError, SideError] = Field(
+        (0.03, 0.03, 0.03, 0.03),
+        description="of `box`: the detector's standard errors left, top, right and bottom, shares of the box's width "
+        "or height; `hemline evaluate-boxes` measures them",
+    )
 
     @field_validator("scale")
     @classmethod
@@ -252,21 +249,46 @@ class PredictSection(Section):
     batch_size: int = Field(16, ge=1)
 
 
-class Recipe(Section):
-    """One complete recipe."""
+class ScenesSection(Section):
+    """[scenes]: photos put together from several garments, in the place of photos of one."""
+
+    share: float = Field(0.0, ge=0, le=1, description="of the training photos that are scenes")
+    garments: tuple[int, int] = Field((1, 4), description="fewest and most garments in a scene")
+    empty: float = Field(0.1, ge=0, le=1, description="share of the scenes that show no garment")
+    synthetic: float = Field(0.3, ge=0, le=1, description="share of a scene's garments that are drawn")
+
+    @field_validator("garments")
+    @classmethod
+    def _ordered(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= value[0] <= value[1]:
+            raise ValueError(f"needs 1 <= fewest <= most, got {list(value)}")
+        return value
+
+
+class DetectSection(Section):
+    """[detect]: what a garment's box is, and how the trained detector is asked."""
+
+    margin: float = Field(
+        0.05, ge=0, description="room about the points in a true box, share of their box's longer side"
+    )
+    score: float = Field(0.5, ge=0, lt=1, description="lowest score of a garment that is answered")
+    overlap: float = Field(
+        0.7, gt=0, le=1, description="largest overlap (intersection over union) of two answers, of any category"
+    )
+    most: int = Field(20, ge=1, description="garments per photo")
+    batch_size: int = Field(8, ge=1)
+
+
+class TrainingRecipe(Section):
+    """What every recipe has."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     categories: tuple[str, ...] = CATEGORIES
-    data: DataSection = DataSection()
     model: ModelSection = ModelSection()
     input: InputSection = InputSection()
-    codec: CodecSection = CodecSection()
-    decode: DecodeSection = DecodeSection()
-    loss: LossSection = LossSection()
     augment: AugmentSection = AugmentSection()
     sampling: SamplingSection = SamplingSection()
     train: TrainSection = TrainSection()
-    predict: PredictSection = PredictSection()
 
     @field_validator("categories")
     @classmethod
@@ -279,11 +301,37 @@ class Recipe(Section):
         return value
 
 
-def shipped_recipes() -> dict[str, Path]:
-    """List the recipes that come with hemline, by name."""
+class Recipe(TrainingRecipe):
+    """One complete recipe of a keypoint network."""
+
+    task: Literal["keypoints"] = "keypoints"
+    data: DataSection = DataSection()
+    codec: CodecSection = CodecSection()
+    decode: DecodeSection = DecodeSection()
+    loss: LossSection = LossSection()
+    predict: PredictSection = PredictSection()
+
+
+class DetectorRecipe(TrainingRecipe):
+    """One complete recipe of a garment detector."""
+
+    task: Literal["detection"]
+    model: ModelSection = ModelSection(name="fcos")
+    scenes: ScenesSection = ScenesSection()
+    detect: DetectSection = DetectSection()
+
+
+TASKS: dict[str, type[Recipe] | type[DetectorRecipe]] = {"keypoints": Recipe, "detection": DetectorRecipe}
+
+
+def shipped_recipes(*, task: str | None = None) -> dict[str, Path]:
+    """List the recipes that come with hemline, by name; those of one task, or all."""
     installed = Path(__file__).parent / "recipes"
     folder = installed if installed.is_dir() else Path(__file__).parents[2] / "recipes"  # in a checkout
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    found = {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    if task is None:
+        return found
+    return {name: path for name, path in found.items() if read_toml(path).get("task", "keypoints") == task}
 
 
 def recipe_path(recipe: str) -> Path:
@@ -305,34 +353,37 @@ def recipe_path(recipe: str) -> Path:
 
 
 def read_recipe(path: Path, *, overrides: Iterable[str] = ()) -> Recipe:
-    """Read a recipe file and apply `key=value` overrides.
+    """Read the recipe of a keypoint network and apply `key=value` overrides.
 
     Args:
         path: the TOML file.
         overrides: e.g. "train.epochs=5"; values are written as in TOML, anything else is a string.
     Raises:
         RecipeError: missing file, broken TOML, unknown key or a value out of range; names the key, and the
-            override where it is to blame.
+            override where it is to blame. Or it is the recipe of a detector.
     """
+    recipe = read_any_recipe(path, overrides=overrides)
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(f"{path}: the recipe of a garment detector, which can be trained, but has no keypoints")
+    return recipe
+
+
+def read_any_recipe(path: Path, *, overrides: Iterable[str] = ()) -> Recipe | DetectorRecipe:
+    """Read a recipe file of any task; otherwise as `read_recipe`."""
     content = read_toml(path)
     overridden = {}
     for override in overrides:
-        overridden[_apply_override(content, override)] = override
-    return parse_recipe(content, source=str(path), overridden=overridden)
+        overridden[apply_override(content, override)] = override
+    task = content.get("task", "keypoints")
+    if task not in TASKS:
+        raise RecipeError(f"{overridden.get(('task',), path)}: {unknown_name('task', str(task), TASKS)}")
+    return parse_section(TASKS[task], content, source=str(path), overridden=overridden)
 
 
 def parse_recipe(
     content: dict[str, Any], *, source: str = "recipe", overridden: dict[Key, str] | None = None
 ) -> Recipe:
-    """Validate the content of a recipe.
-
-    Args:
-        content: what its TOML says.
-        source: names it in errors.
-        overridden: the keys that came from elsewhere, and the override that set each.
-    Raises:
-        RecipeError: one line for each mistake.
-    """
+    """Validate the content of a keypoint network's recipe, as `toml_file.parse_section` does."""
     return parse_section(Recipe, content, source=source, overridden=overridden)
 
 
@@ -350,7 +401,7 @@ def parse_changes(overrides: Iterable[str], *, sections: Sequence[str]) -> dict[
     content: dict[str, Any] = {"name": "changes"}
     overridden = {}
     for override in overrides:
-        key = _apply_override(content, override)
+        key = apply_override(content, override)
         if key[0] in Recipe.model_fields and key[0] not in sections:
             may = " and ".join(f"{section}.*" for section in sections)
             raise RecipeError(f"--set {override}: only {may} can change after training")
@@ -359,124 +410,6 @@ def parse_changes(overrides: Iterable[str], *, sections: Sequence[str]) -> dict[
     return {section: getattr(changed, section).model_dump(exclude_unset=True) for section in sections}
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises:
-        RecipeError: missing, or not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not valid TOML: {error}") from error
-
-
-def parse_section(
-    kind: type[AnySection], content: dict[str, Any], *, source: str, overridden: dict[Key, str] | None = None
-) -> AnySection:
-    """Validate the content of a TOML file of any kind; otherwise as `parse_recipe`.
-
-    Args:
-        kind: the section that the whole file is.
-    """
-    try:
-        return kind.model_validate_json(json.dumps(content, default=str))  # JSON's strict rules are those of TOML
-    except ValidationError as error:
-        lines = [
-            f"{_blame(problem['loc'], overridden or {}) or source}: {_describe(problem, kind)}"
-            for problem in error.errors()
-        ]
-        raise RecipeError("\n".join(lines)) from error
-
-
-def write_recipe(recipe: Recipe, path: Path) -> None:
+def write_recipe(recipe: TrainingRecipe, path: Path) -> None:
     """Write a recipe with every default filled in, ready to be trained from again."""
     write_atomic(path, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
-
-
-def _apply_override(content: dict[str, Any], override: str) -> Key:
-    """Set one key of a recipe's content; returns that key, part by part."""
-    key, separator, text = override.partition("=")
-    if not separator or not key.strip() or len(override.splitlines()) > 1:
-        raise RecipeError(f"--set {override}: expected KEY=VALUE on one line, for example train.epochs=5")
-    *sections, last = parts = tuple(key.strip().split("."))
-    for section in sections:
-        content = content.setdefault(section, {})
-        if not isinstance(content, dict):
-            raise RecipeError(f"--set {override}: '{section}' is a value, not a section")
-    content[last] = _parse_value(text.strip())
-    return parts
-
-
-def _parse_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _blame(location: tuple[int | str, ...], overridden: dict[Key, str]) -> str | None:
-    """Name the override that set what is wrong at a location: the key itself, what it is in, or what is in it."""
-    for key, override in reversed(overridden.items()):
-        if all(part == other for part, other in zip(key, location, strict=False)):
-            return f"--set {override}"
-    return None
-
-
-_EXPECTED = {
-    "int_type": "expected a whole number",
-    "float_type": "expected a number",
-    "finite_number": "expected a finite number",
-    "bool_type": "expected true or false",
-    "string_type": "expected a text in quotes",
-    "tuple_type": "expected a list in brackets",
-    "too_long": "expected {max_length} values",
-    "too_short": "expected at least {min_length} value",
-    "dict_type": "expected a section with keys of its own",
-    "model_type": "expected a section with keys of its own",
-    "literal_error": "expected {expected}",
-    "string_pattern_mismatch": "expected small letters, digits and underscores",
-    "greater_than": "must be above {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be below {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
-}
-"""pydantic's types of problems in a recipe's own words."""
-
-
-def _describe(problem: Any, kind: type[Section]) -> str:
-    """Turn one pydantic problem with a file of some kind into one sentence that names the key."""
-    location = [part for part in problem["loc"] if part not in ("int", "str")]  # the branches of `int | str`
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)[1:]
-    context = problem.get("ctx", {})
-    match problem["type"]:
-        case "extra_forbidden":
-            return _unknown_key([part for part in location if isinstance(part, str)], kind)
-        case "missing":
-            return f"'{key}' is missing"
-        case "value_error":  # raised by a validator above
-            return f"'{key}': {context['error']}"
-        case other:
-            expected = _EXPECTED.get(other, problem["msg"]).format(**context)
-            return f"'{key}': {expected}, got {json.dumps(problem['input'])}"
-
-
-def _unknown_key(parts: list[str], kind: type[Section]) -> str:
-    """Name the nearest key of the same section, else of the whole file."""
-    known = _known_keys(kind)
-    beside = [key for key in known if key.split(".")[:-1] == parts[:-1]]
-    key = ".".join(parts)
-    return unknown_name("key", key, beside if difflib.get_close_matches(key, beside) else known)
-
-
-def _known_keys(section: type[BaseModel], prefix: str = "") -> list[str]:
-    """List all keys of a section, those of the sections inside with their dots."""
-    keys = []
-    for name, field in section.model_fields.items():
-        keys.append(prefix + name)
-        for kind in (field.annotation, *get_args(field.annotation)):  # a section, or a list of sections
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                keys += _known_keys(kind, f"{prefix}{name}.")
-    return keys

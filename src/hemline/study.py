@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from hemline.recipe import Section, parse_section, read_toml
+from hemline.toml_file import Section, parse_section, read_toml
 
 BASE = "base"
 """The name of the base recipe among the switches."""

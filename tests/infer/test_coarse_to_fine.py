@@ -102,7 +102,7 @@ def test_a_large_photo_is_kept_small_and_the_points_come_back():
     # The first answer is the corner of the photo, twice; its box is 1000 / 16 wide and high and cut at the corner.
     assert prediction.keypoints[15:17] == pytest.approx(np.array([[1000, 96], [1000, 96]]))
     small = np.zeros((256, 100, 3), np.uint8)
-    assert finder.prepare(small).photo is small
+    assert finder.prepare(small).photo.pixels is small
 
 
 def test_a_large_photo_loses_no_accuracy(schema):

@@ -11,13 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hemline.annotation import Prediction
-from hemline.geometry import shrink
+from hemline.geometry import clip_box, points_box
+from hemline.infer.closer_look import KeptPhoto, keep_photo, look_closer
 from hemline.infer.finder import Box, Finder, Prepared, Size, common_categories
-
-KEPT = 4
-"""Between the looks a photo is kept with at most this many times the second network's input on its longer side: a
-garment that fills a quarter of the photo is still seen in all its detail, and a photo takes at most 48 bytes per pixel
-of the input (3 MB at 256)."""
 
 _LEAST_BOX = 1 / 16
 """Least width and height of the box before its margin, as a share of the photo's longer side."""
@@ -25,11 +21,10 @@ _LEAST_BOX = 1 / 16
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A photo between the looks: what the first one needs, its pixels, perhaps shrunk, and its own size."""
+    """A photo between the looks: what the first one needs, and the photo."""
 
     first: Prepared
-    photo: np.ndarray
-    size_wh: Size
+    photo: KeptPhoto
 
 
 class CoarseToFine(Finder):
@@ -53,27 +48,26 @@ class CoarseToFine(Finder):
         self.subject = first.subject if first is second else "these networks were all"
 
     def prepare(self, photo: np.ndarray, box: Box | None = None) -> _Kept:
-        size_wh = (photo.shape[1], photo.shape[0])
-        return _Kept(self.first.prepare(photo, box), shrink(photo, KEPT * self.second.size), size_wh)
+        return _Kept(self.first.prepare(photo, box), keep_photo(photo, size=self.second.size))
 
     def predict_prepared(
         self, prepared: Sequence[_Kept], categories: Sequence[str], *, image_ids: Sequence[str]
     ) -> list[Prediction]:
         coarse = self.first.predict_prepared([kept.first for kept in prepared], categories, image_ids=image_ids)
-        scales = [np.array(kept.photo.shape[1::-1]) / kept.size_wh for kept in prepared]  # of the kept photo, x and y
-        closer = []
-        for kept, prediction, scale in zip(prepared, coarse, scales, strict=True):
-            box = np.array(garment_box(prediction.keypoints, kept.size_wh, margin=self.margin)) * np.tile(scale, 2)
-            closer.append(self.second.prepare(kept.photo, tuple(box.tolist())))
-        fine = self.second.predict_prepared(closer, categories, image_ids=image_ids)
+        photos = [kept.photo for kept in prepared]
+        boxes = [
+            garment_box(prediction.keypoints, photo.size_wh, margin=self.margin)
+            for prediction, photo in zip(coarse, photos, strict=True)
+        ]
+        fine = look_closer(self.second, photos, boxes, categories, image_ids=image_ids)
         return [
             Prediction(
                 first.image_id,
                 first.category,
-                np.where((second.scores > 0)[:, None], second.keypoints / scale, first.keypoints),
+                np.where((second.scores > 0)[:, None], second.keypoints, first.keypoints),
                 np.where(second.scores > 0, second.scores, first.scores),
             )
-            for first, second, scale in zip(coarse, fine, scales, strict=True)
+            for first, second in zip(coarse, fine, strict=True)
         ]
 
     def guess(self, image_id: str, category: str, size_wh: Size) -> Prediction:
@@ -91,10 +85,5 @@ def garment_box(keypoints: np.ndarray, size_wh: Size, *, margin: float) -> Box:
     Returns:
         a box inside the photo.
     """
-    low, high = np.nanmin(keypoints, axis=0), np.nanmax(keypoints, axis=0)
-    half = np.maximum((high - low) / 2, _LEAST_BOX * max(size_wh) / 2)
-    half += margin * 2 * half.max()
-    centre = (low + high) / 2
-    left, top = np.maximum(centre - half, 0)
-    right, bottom = np.minimum(centre + half, size_wh)
-    return float(left), float(top), float(right), float(bottom)
+    found = keypoints[np.isfinite(keypoints).all(1)]
+    return clip_box(points_box(found, margin=margin, least=_LEAST_BOX * max(size_wh)), size_wh)

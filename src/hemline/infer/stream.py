@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from hemline.annotation import AnnotationTable, Prediction
 from hemline.errors import ImageError
 from hemline.images import image_size, read_image
+from hemline.infer.detect_then_find import DetectThenFind, Garment
+from hemline.infer.detector import Detection, Detector
 from hemline.infer.finder import Finder, Prepared, Size
 
 ASSUMED_SIZE: Size = (512, 512)
@@ -29,12 +33,12 @@ class Source:
 
     Attributes:
         image_id: its id in the output.
-        category: one of garments.CATEGORIES.
+        category: one of garments.CATEGORIES; None where a detector is to say.
         path: where it lies.
     """
 
     image_id: str
-    category: str
+    category: str | None
     path: Path
 
 
@@ -54,11 +58,32 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """A photo that was read, and what the Finder keeps of it."""
+class Garments:
+    """All garments that were found on one photo.
+
+    Attributes:
+        source: the photo.
+        size_wh: its width and height; (0, 0) when it could not be read.
+        garments: the surest first.
+        error: why it could not be read; None when all went well.
+    """
 
     source: Source
+    size_wh: Size
+    garments: Sequence[Garment]
+    error: ImageError | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A photo that was read, its size, and what the Finder keeps of it."""
+
+    source: Source
+    size_wh: Size
     prepared: Prepared
+
+
+_Answer = TypeVar("_Answer")
 
 
 def predict_stream(finder: Finder, sources: Iterable[Source], *, workers: int = _WORKERS) -> Iterator[Outcome]:
@@ -74,20 +99,19 @@ def predict_stream(finder: Finder, sources: Iterable[Source], *, workers: int = 
     Raises:
         DataError: a category that the network was not trained for.
     """
-    with ThreadPoolExecutor(workers) as pool:
-        sources = iter(sources)
-        reading: deque[Future[_Read | Outcome]] = deque()
-        try:
-            while True:
-                ahead = 2 * finder.batch_size + workers - len(reading)
-                reading.extend(pool.submit(_load, finder, source) for source in islice(sources, ahead))
-                if not reading:
-                    return
-                count = min(finder.batch_size, len(reading))
-                yield from _predict_batch(finder, [reading.popleft().result() for _ in range(count)])
-        finally:
-            for future in reading:
-                future.cancel()
+    load, answer = partial(_load_or_guess, finder), partial(_predict_batch, finder)
+    return _read_ahead(load, answer, sources, batch_size=finder.batch_size, workers=workers)
+
+
+def find_stream(finder: DetectThenFind, sources: Iterable[Source], *, workers: int = _WORKERS) -> Iterator[Garments]:
+    """Find all garments of photos one after the other; otherwise as `predict_stream`.
+
+    Yields:
+        one Garments per source, in order; of a source with a category its garments of that one alone. A photo that
+        cannot be read has none.
+    """
+    load, answer = partial(_load_or_fail, finder), partial(_find_batch, finder)
+    return _read_ahead(load, answer, sources, batch_size=finder.batch_size, workers=workers)
 
 
 def predict_table(finder: Finder, table: AnnotationTable) -> AnnotationTable:
@@ -113,17 +137,81 @@ def predict_table(finder: Finder, table: AnnotationTable) -> AnnotationTable:
     return AnnotationTable(table.image_ids, table.categories, points, table.paths)
 
 
-def _load(finder: Finder, source: Source) -> _Read | Outcome:
-    """Read and prepare one photo, so that its pixels need not be kept; or guess, where it cannot be read."""
-    finder.check_category(source.category)
+def detect_photos(detector: Detector, paths: Iterable[Path], *, workers: int = _WORKERS) -> list[list[Detection]]:
+    """Find the garments of photos, without their points; the surest of each first.
+
+    Raises:
+        ImageError: a photo cannot be read.
+    """
+
+    def answer(batch: list[_Read]) -> Iterator[list[Detection]]:
+        yield from detector.detect_prepared([photo.prepared for photo in batch])
+
+    sources = (Source(path.as_posix(), None, path) for path in paths)
+    load = partial(_read, detector)
+    return list(_read_ahead(load, answer, sources, batch_size=detector.batch_size, workers=workers))
+
+
+def _read_ahead(
+    load: Callable[[Source], _Read | _Answer],
+    answer: Callable[[list[_Read]], Iterator[_Answer]],
+    sources: Iterable[Source],
+    *,
+    batch_size: int,
+    workers: int,
+) -> Iterator[_Answer]:
+    """Read photos in threads and answer them in batches, in order.
+
+    Args:
+        load: reads one photo, or gives its answer at once.
+        answer: gives those of a batch.
+        sources: read lazily.
+        batch_size: most photos in a batch.
+        workers: threads.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        sources = iter(sources)
+        reading: deque[Future[_Read | _Answer]] = deque()
+        try:
+            while True:
+                ahead = 2 * batch_size + workers - len(reading)
+                reading.extend(pool.submit(load, source) for source in islice(sources, ahead))
+                if not reading:
+                    return
+                batch = [reading.popleft().result() for _ in range(min(batch_size, len(reading)))]
+                read = [photo for photo in batch if isinstance(photo, _Read)]
+                answers = answer(read) if read else iter(())
+                for photo in batch:
+                    yield next(answers) if isinstance(photo, _Read) else photo
+        finally:
+            for future in reading:
+                future.cancel()
+
+
+def _read(finder: Finder | Detector, source: Source) -> _Read:
+    """Read and prepare one photo, so that its pixels need not be kept."""
+    photo = read_image(source.path)
+    return _Read(source, (photo.shape[1], photo.shape[0]), finder.prepare(photo))
+
+
+def _load_or_guess(finder: Finder, source: Source) -> _Read | Outcome:
+    """Read one photo; or guess, where it cannot be read."""
+    category = source.category or "unknown"
+    finder.check_category(category)
     try:
-        photo = read_image(source.path)
+        return _read(finder, source)
     except ImageError as error:
         size_wh, origin = _size_of_unreadable(source.path)
-        prediction = finder.guess(source.image_id, source.category, size_wh)
-        guess = f"guessed the mean {source.category} on {size_wh[0]} x {size_wh[1]} pixels ({origin})"
+        prediction = finder.guess(source.image_id, category, size_wh)
+        guess = f"guessed the mean {category} on {size_wh[0]} x {size_wh[1]} pixels ({origin})"
         return Outcome(source, prediction, ImageError(f"{error}; {guess}"))
-    return _Read(source, finder.prepare(photo))
+
+
+def _load_or_fail(finder: Finder, source: Source) -> _Read | Garments:
+    try:
+        return _read(finder, source)
+    except ImageError as error:
+        return Garments(source, (0, 0), (), error)
 
 
 def _size_of_unreadable(path: Path) -> tuple[Size, str]:
@@ -133,15 +221,21 @@ def _size_of_unreadable(path: Path) -> tuple[Size, str]:
         return ASSUMED_SIZE, "assumed"
 
 
-def _predict_batch(finder: Finder, batch: list[_Read | Outcome]) -> Iterator[Outcome]:
-    read = [photo for photo in batch if isinstance(photo, _Read)]
-    predictions: list[Prediction] = []
-    if read:
-        predictions = finder.predict_prepared(
-            [photo.prepared for photo in read],
-            [photo.source.category for photo in read],
-            image_ids=[photo.source.image_id for photo in read],
-        )
-    answers = iter(predictions)
-    for photo in batch:
-        yield photo if isinstance(photo, Outcome) else Outcome(photo.source, next(answers), None)
+def _predict_batch(finder: Finder, batch: list[_Read]) -> Iterator[Outcome]:
+    predictions = finder.predict_prepared(
+        [photo.prepared for photo in batch],
+        [photo.source.category or "unknown" for photo in batch],
+        image_ids=[photo.source.image_id for photo in batch],
+    )
+    for photo, prediction in zip(batch, predictions, strict=True):
+        yield Outcome(photo.source, prediction, None)
+
+
+def _find_batch(finder: DetectThenFind, batch: list[_Read]) -> Iterator[Garments]:
+    found = finder.find_prepared(
+        [photo.prepared for photo in batch],
+        image_ids=[photo.source.image_id for photo in batch],
+        categories=[photo.source.category for photo in batch],
+    )
+    for photo, garments in zip(batch, found, strict=True):
+        yield Garments(photo.source, photo.size_wh, garments, None)

@@ -13,11 +13,13 @@ from torch import nn
 
 from hemline.errors import HemlineError, WeightsError
 from hemline.infer.build import build_predictor
+from hemline.infer.detector import Detector, DetectorSchema, RunDetector
 from hemline.infer.finder import Finder
 from hemline.infer.predictor import Run
 from hemline.infer.schema import Schema
 from hemline.learn.checkpoint import BEST, LAST, load_strictly, read_weights
 from hemline.models import build_model
+from hemline.models.detectors import build_detector
 
 Autocast = Callable[[], contextlib.AbstractContextManager[Any]]
 
@@ -98,6 +100,48 @@ def torch_runner(model: nn.Module, *, device: torch.device, autocast: Autocast =
         finally:
             model.train(training)
         return {name: values.float().cpu().numpy() for name, values in final.items()}
+
+    return run
+
+
+def load_detector(path: Path, *, device: str = "auto", batch_size: int | None = None, **options: Any) -> Detector:
+    """Load a trained garment detector.
+
+    Args:
+        path, device, batch_size: as for `load_predictor`.
+        options: score, overlap and most, instead of the recipe's; None leaves the recipe's.
+    Raises:
+        WeightsError: no such folder or file, or it holds no detector, or weights that do not fit.
+        HemlineError: a device that cannot be used.
+    """
+    place = choose_device(device)
+    weights = find_weights(path)
+    tensors, description = read_weights(weights)
+    if "schema" not in description:
+        raise WeightsError(f"{weights}: a training state, not a network; give the run folder, or its {LAST}")
+    schema = DetectorSchema.from_json(description["schema"], source=str(weights))
+    network = build_detector(**schema.detector)
+    load_strictly(network, tensors, source=str(weights))
+    runner = detector_runner(network, device=place)
+    return Detector(runner, schema, batch_size=batch_size or description["recipe"]["detect"]["batch_size"], **options)
+
+
+def detector_runner(
+    network: nn.Module, *, device: torch.device, autocast: Autocast = contextlib.nullcontext
+) -> RunDetector:
+    """Make the function that a Detector calls; arguments as of `torch_runner`."""
+    network.to(device).to(memory_format=torch.channels_last)
+
+    def run(photos: np.ndarray) -> list[dict[str, np.ndarray]]:
+        training = network.training
+        network.eval()
+        try:
+            with torch.inference_mode(), autocast():
+                found = network(torch.from_numpy(photos).to(device))
+        finally:
+            network.train(training)
+        names = ("boxes", "labels", "scores")
+        return [{name: each[name].float().cpu().numpy() for name in names} for each in found]
 
     return run
 

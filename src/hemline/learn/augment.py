@@ -1,8 +1,8 @@
 """Random changes of training crops: one box and one affine map for the place, one matrix for the colour.
 
 Brightness, contrast, saturation, hue and grey are all affine in RGB, so that any mix of them is one 3x4
-matrix and one pass over the pixels. What is off costs nothing; `aspect`, `crop`, `half`, `blur`, `noise` and
-`paste` draw no random number then, so that recipes from before them give the same crops.
+matrix and one pass over the pixels. What is off costs nothing; `aspect`, `box`, `crop`, `half`, `blur`, `noise`
+and `paste` draw no random number then, so that recipes from before them give the same crops.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from hemline.geometry import crop_affine, photo_box, warp
+from hemline.geometry import crop_affine, photo_box, points_box, warp
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in photo pixels."""
@@ -45,6 +45,10 @@ class Augmenter:
         blur: probability of a Gaussian blur; its standard deviation is uniform, up to 2 pixels of the crop.
         noise: probability of Gaussian noise on each channel; its standard deviation is uniform, up to 16 of 255 levels.
         paste: probability that a piece of another photo, 5 to 25 % of the crop, is pasted over.
+        box: probability of the garment's box as a detector gives it. Comes before `half` and `crop`.
+        box_margin: of `box`, room about the points, see `geometry.points_box`.
+        box_errors: of `box`, standard deviations of its left, top, right and bottom, shares of its width or height,
+            0.2 at most; normal, but never beyond twice of that.
     """
 
     def __init__(
@@ -67,6 +71,9 @@ class Augmenter:
         blur: float = 0.0,
         noise: float = 0.0,
         paste: float = 0.0,
+        box: float = 0.0,
+        box_margin: float = 0.0,
+        box_errors: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
     ) -> None:
         self.flip = flip
         self.rotation = rotation
@@ -85,6 +92,9 @@ class Augmenter:
         self.blur = blur
         self.noise = noise
         self.paste = paste
+        self.box = box
+        self.box_margin = box_margin
+        self.box_errors = box_errors
 
     def draw_box(self, rng: np.random.Generator, size_wh: tuple[int, int], points: np.ndarray) -> Box:
         """Draw the part of the photo that the crop is cut from.
@@ -94,9 +104,11 @@ class Augmenter:
             size_wh: of the photo.
             points: (N, 2) the garment's present points, photo pixels.
         Returns:
-            a box inside the photo: the whole of it unless `crop` or `half` happens.
+            a box inside the photo: the whole of it unless `box`, `crop` or `half` happens.
         Edge cases: without points, and when the half holds fewer than two, it is the whole photo.
         """
+        if _happens(rng, self.box) and len(points):
+            return self._draw_detected(rng, size_wh, points)
         room = self.crop_margin * max(size_wh)
         if _happens(rng, self.half):
             points = _draw_half(rng, points)
@@ -106,6 +118,17 @@ class Augmenter:
             width, height = size_wh
             return rng.uniform(0, left), rng.uniform(0, top), rng.uniform(right, width), rng.uniform(bottom, height)
         return photo_box(size_wh)
+
+    def _draw_detected(self, rng: np.random.Generator, size_wh: tuple[int, int], points: np.ndarray) -> Box:
+        """Draw a box about the points as a detector would give it; inside the photo, never without area."""
+        true = np.array(points_box(points, margin=self.box_margin, least=_LEAST_SIDE / 4 * max(size_wh)))
+        errors = np.array(self.box_errors) * rng.standard_normal(4).clip(-2, 2)
+        moved = true + errors * np.tile(true[2:] - true[:2], 2)
+        middle = ((moved[:2] + moved[2:]) / 2).clip(0, size_wh)  # labels may lie beside the photo
+        reach = (moved[2:] - moved[:2]) / 2
+        left, top = (middle - reach).clip(0).tolist()
+        right, bottom = np.minimum(middle + reach, size_wh).tolist()
+        return left, top, right, bottom
 
     def draw_affine(self, rng: np.random.Generator, box_xyxy: Box, size_wh: tuple[int, int]) -> tuple[np.ndarray, bool]:
         """Draw a map from the photo to the crop.

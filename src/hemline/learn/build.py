@@ -20,7 +20,7 @@ from hemline.learn.checkpoint import load_strictly, read_weights
 from hemline.learn.dataset import PhotoDataset
 from hemline.models import build_model
 from hemline.models.network import Network
-from hemline.recipe import Recipe
+from hemline.recipe import Recipe, TrainingRecipe
 
 
 def model_arguments(recipe: Recipe) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def build_dataset(recipe: Recipe, data: AnnotationTable, schema: Schema) -> Phot
     )
 
 
-def build_fabric(recipe: Recipe) -> Fabric:
+def build_fabric(recipe: TrainingRecipe) -> Fabric:
     """Choose the devices and start the processes.
 
     Raises:

@@ -199,8 +199,10 @@ class EpochBatches(Sampler[list[Key]]):
             yield [(self.epoch, int(row)) for row in own[step * self.batch_size : (step + 1) * self.batch_size]]
 
 
-def build_loader(dataset: PhotoDataset, batches: EpochBatches, *, workers: int) -> DataLoader[Any]:
-    """Build the loader; a batch is a dict as a sample is, stacked, or the first ImageError among its photos.
+def build_loader(dataset: Dataset[Any], batches: EpochBatches, *, workers: int) -> DataLoader[Any]:
+    """Build the loader; a batch is a dict as a sample is, or the first ImageError among its photos.
+
+    What is in the samples is stacked, but for "garments", which differ in number: a list of those of each photo.
 
     Workers come from a fork server where there is one: a plain fork of a process that has threads (TensorBoard's,
     OpenCV's, those that read photos) can hang on a lock that one of them held.
@@ -232,7 +234,10 @@ def load_batches(loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
 
 def _collate(samples: list[Any]) -> Any:
     errors = [sample for sample in samples if isinstance(sample, ImageError)]
-    return errors[0] if errors else default_collate(samples)
+    if errors:
+        return errors[0]
+    lists = {key: [sample.pop(key) for sample in samples] for key in ("garments",) if key in samples[0]}
+    return default_collate(samples) | lists
 
 
 def _keep_to_one_core(worker: int) -> None:

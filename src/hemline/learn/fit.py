@@ -17,14 +17,12 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from hemline.annotation import ABSENT, AnnotationTable, fingerprint
 from hemline.errors import DataError, RecipeError, TrainingError
-from hemline.infer.build import build_predictor
-from hemline.infer.stream import predict_table
-from hemline.infer.torch_backend import torch_runner
 from hemline.learn.averaging import build_average, refresh_norm
-from hemline.learn.build import build_dataset, build_fabric, build_network, load_start
+from hemline.learn.build import build_fabric
 from hemline.learn.checkpoint import BEST, LAST, write_weights
 from hemline.learn.dataset import EpochBatches, build_loader, load_batches
-from hemline.learn.losses import check_losses, total_loss
+from hemline.learn.detection_task import DetectionTask
+from hemline.learn.keypoint_task import KeypointTask
 from hemline.learn.optimizers import build_optimizer
 from hemline.learn.run_folder import (
     RECIPE,
@@ -40,15 +38,17 @@ from hemline.learn.run_folder import (
 )
 from hemline.learn.sampling import hard_weights, row_weights
 from hemline.learn.schedules import build_schedule
-from hemline.metrics import ne
-from hemline.recipe import Recipe, read_recipe, write_recipe
+from hemline.learn.task import Task
+from hemline.recipe import DetectorRecipe, Recipe, TrainingRecipe, read_any_recipe, write_recipe
+
+_TASKS: dict[str, Callable[..., Task]] = {"keypoints": KeypointTask, "detection": DetectionTask}
 
 FREE_ON_RESUME = ("workers", "accelerator", "devices", "strategy", "num_nodes", "checkpoint_steps")
 """Keys of [train] that may change between a run and its resumption, as long as the number of processes stays."""
 
 
 def fit(
-    recipe: Recipe,
+    recipe: Recipe | DetectorRecipe,
     data: AnnotationTable,
     *,
     out: Path,
@@ -63,7 +63,8 @@ def fit(
         recipe: how.
         data: labelled garments with paths; rows of categories that the recipe does not name are left out.
         out: the run folder, see run_folder.py.
-        validation: labelled garments for NE after each epoch and for choosing the best one.
+        validation: labelled garments to measure each epoch on and to choose the best one by: its NE, or a detector's
+            AP.
         resume: go on from the folder's last checkpoint; start where there is none yet.
         on_step: called after each step with its number in the epoch, the steps per epoch, and the loss.
         on_epoch: called after each epoch.
@@ -84,26 +85,30 @@ def fit(
     _check_folder(out, recipe, resume=resume)
     run = _Run(recipe, data, validation, out, resume=resume)
     with contextlib.ExitStack() as closing:
-        log = closing.enter_context(RunLog(out, epochs_done=run.place.epoch)) if run.leads else None
+        log = (
+            closing.enter_context(RunLog(out, epochs_done=run.place.epoch, metrics=run.task.metrics))
+            if run.leads
+            else None
+        )
         while not run.is_over:
             began = time.perf_counter()
             photos, loss = run.train_epoch(on_step)
             seconds = time.perf_counter() - began
-            error = run.validate()
+            scores = run.validate()
             progress = Progress(
                 epoch=run.place.epoch,
                 epochs=recipe.train.epochs,
                 step=run.place.epoch * len(run.batches),
                 lr=float(run.trained.scheduler.get_last_lr()[-1]),
                 loss=loss,
-                ne=error,
+                scores=scores,
                 best=run.place.best,
                 seconds=seconds,
                 photos_per_second=photos / seconds,
             )
             if log:  # before the checkpoint: a row too many is dropped when the run is resumed, a missing one is lost
                 log.write(progress)
-            run.checkpoint(error)
+            run.checkpoint(scores)
             if log:
                 on_epoch(progress)
     return out / (LAST if run.place.best is None else BEST)
@@ -114,16 +119,22 @@ class _Run:
 
     Attributes:
         leads: whether this process is the one that validates and writes.
+        task: what is learned.
         place: where the run stands.
         batches: of the epoch under way.
         trained: what changes while it trains.
     """
 
     def __init__(
-        self, recipe: Recipe, data: AnnotationTable, validation: AnnotationTable | None, out: Path, *, resume: bool
+        self,
+        recipe: Recipe | DetectorRecipe,
+        data: AnnotationTable,
+        validation: AnnotationTable | None,
+        out: Path,
+        *,
+        resume: bool,
     ) -> None:
         options = recipe.train
-        check_losses([term.name for term in recipe.loss.terms], recipe.codec.name)
         self.recipe, self.data, self.validation, self.out = recipe, data, validation, out
         self.fabric = fabric = build_fabric(recipe)
         self.leads = fabric.is_global_zero
@@ -133,10 +144,8 @@ class _Run:
         self.place = Place(data=fingerprint(data, validation), world=fabric.world_size)
 
         resume = resume and (out / STATE).is_file()
-        weights = "random" if resume else recipe.model.backbone_weights  # the state holds them already
-        self.network, self.schema = build_network(recipe, data, backbone_weights=weights)
-        if recipe.model.weights and not resume:
-            load_start(self.network, self.schema, Path(recipe.model.weights))
+        self.task: Task = _TASKS[recipe.task](recipe, data, resume=resume)
+        self.network = self.task.network
         self.network.to(memory_format=torch.channels_last)
         optimizer = build_optimizer(
             options.optimizer,
@@ -158,16 +167,14 @@ class _Run:
         scheduler = LambdaLR(self.optimizer, self._rates(steps))
         hardness = torch.zeros(2, len(data))
         self.trained = Trained(self.network, self.averaged, self.optimizer, scheduler, hardness)
-        self.loader = build_loader(build_dataset(recipe, data, self.schema), self.batches, workers=options.workers)
-        runner = torch_runner(self.averaged.module, device=fabric.device, autocast=fabric.autocast)
-        self.predictor = build_predictor(runner, self.schema, batch_size=recipe.predict.batch_size)
+        self.loader = build_loader(self.task.dataset, self.batches, workers=options.workers)
 
         if resume:
             self.place, scaler = read_state(out, self.trained, now=self.place)
             fabric.strategy.precision.load_state_dict(scaler)
         elif self.leads:
             out.mkdir(parents=True, exist_ok=True)
-            write_description(out, SCHEMA, self.schema.to_json())
+            write_description(out, SCHEMA, self.task.schema.to_json())
             write_recipe(recipe, out / RECIPE)
 
     @property
@@ -248,24 +255,14 @@ class _Run:
 
     def _step(self, batch: dict[str, Any]) -> float:
         """Learn from one batch, and return its loss."""
-        recipe = self.recipe
-        loss, garments = total_loss(
-            self.model(batch["image"]),
-            batch["target"],
-            batch["weight"],
-            terms=recipe.loss.pairs,
-            ohkm=batch["ohkm"],
-            ohkm_batch=recipe.loss.ohkm_batch,
-            ohem=recipe.loss.ohem,
-            stage_weights=recipe.loss.stage_weights,
-        )
+        loss, garments = self.task.loss(self.model, batch)
         self.fabric.backward(loss)
         norm = self.fabric.clip_gradients(
-            self.model, self.optimizer, max_norm=recipe.train.clip or math.inf, error_if_nonfinite=False
+            self.model, self.optimizer, max_norm=self.recipe.train.clip or math.inf, error_if_nonfinite=False
         )
         assert isinstance(norm, Tensor)
         # A gradient scaler meets overflows by itself; without one a gradient that is not finite is an end.
-        if not torch.isfinite(loss) or not (torch.isfinite(norm) or recipe.train.precision == "16-mixed"):
+        if not torch.isfinite(loss) or not (torch.isfinite(norm) or self.recipe.train.precision == "16-mixed"):
             raise TrainingError(_explain_not_finite(self.place, loss, norm, garments, batch["row"], self.data))
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -275,57 +272,58 @@ class _Run:
         running[rows] = torch.where(running[rows] > 0, running[rows].lerp(garments.cpu(), 0.5), garments.cpu())
         return loss.item()
 
-    def validate(self) -> float | None:
-        """Measure NE of the averaged weights, and keep them if they are the best so far.
+    def validate(self) -> dict[str, float]:
+        """Measure the averaged weights, and keep them if they are the best so far.
 
         The rate falls, or training ends, where that has brought nothing better for long enough.
 
         Returns:
-            percent; None where there is no validation data, or it is not due.
+            the task's metrics; {} where there is no validation data, or it is not due.
         """
-        place, options = self.place, self.recipe.train
+        place, options, task = self.place, self.recipe.train, self.task
         due = place.epoch % options.validate_every == 0 or place.epoch == options.epochs
         if due and self.leads and self.equal_from is not None and place.epoch * len(self.batches) > self.equal_from:
             self._choose_photos(0)
             images = (self.fabric.to_device(batch["image"]) for batch in load_batches(self.loader))
             refresh_norm(self.averaged, images)
         if self.validation is None or not due:
-            return None
-        error = self.fabric.broadcast(self._measure(self.validation) if self.leads else None)
-        assert isinstance(error, float)
-        if math.isfinite(error) and (place.best is None or error < place.best):
-            place.best, place.stale = error, 0
+            return {}
+        scores = self.fabric.broadcast(self._measure(self.validation) if self.leads else None)
+        assert isinstance(scores, dict)
+        score = scores[task.metrics[0]]
+        if math.isfinite(score) and (place.best is None or task.is_better(score, place.best)):
+            place.best, place.stale = score, 0
             if self.leads:
-                self._write_weights(BEST, error)
+                self._write_weights(BEST, scores)
         else:
             place.stale += 1
             if options.schedule == "plateau" and place.stale % options.patience == 0:
                 place.rate *= options.gamma
-        return error
+        return scores
 
-    def _measure(self, validation: AnnotationTable) -> float:
-        """Predict with the averaged weights, and return NE."""
-        predicted = predict_table(self.predictor, validation).points[:, :, :2]
-        return ne(predicted, validation.points, categories=validation.categories)
+    def _measure(self, validation: AnnotationTable) -> dict[str, float]:
+        return self.task.measure(
+            self.averaged.module, validation, device=self.fabric.device, autocast=self.fabric.autocast
+        )
 
-    def checkpoint(self, error: float | None = None) -> None:
-        """Write the last weights and the state; `error` is their validation NE, where it is known."""
+    def checkpoint(self, scores: dict[str, float] | None = None) -> None:
+        """Write the last weights and the state; `scores` are what validation measured, where it did."""
         if self.leads:
-            self._write_weights(LAST, error)
+            self._write_weights(LAST, scores or {})
             write_state(self.out, self.place, self.trained, scaler=self.fabric.strategy.precision.state_dict())
         self.fabric.barrier()
 
-    def _write_weights(self, name: str, error: float | None) -> None:
+    def _write_weights(self, name: str, scores: dict[str, float]) -> None:
         description = {
-            "schema": self.schema.to_json(),
+            "schema": self.task.schema.to_json(),
             "recipe": self.recipe.model_dump(mode="json"),
             "epoch": self.place.epoch,
-            "ne": error,
+            **{metric: scores.get(metric) for metric in self.task.metrics},
         }
         write_weights(self.out / name, self.averaged.module.state_dict(), description)
 
 
-def _rows_for(recipe: Recipe, table: AnnotationTable, purpose: str) -> AnnotationTable:
+def _rows_for(recipe: TrainingRecipe, table: AnnotationTable, purpose: str) -> AnnotationTable:
     """Keep the rows of the recipe's categories."""
     rows = table.of_categories(recipe.categories)
     if not len(rows):
@@ -338,7 +336,7 @@ def _rows_for(recipe: Recipe, table: AnnotationTable, purpose: str) -> Annotatio
     return rows
 
 
-def _check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
+def _check_folder(out: Path, recipe: TrainingRecipe, *, resume: bool) -> None:
     """Make sure that a run folder is free, or holds the run to resume.
 
     A folder without weights is free: a run that failed before its first checkpoint left nothing to keep.
@@ -347,7 +345,7 @@ def _check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
         raise TrainingError(f"{out} already holds a run; add --resume to go on with it, or give another --out")
     if not (out / STATE).is_file():
         return
-    before, now = (_fixed(kept) for kept in (read_recipe(out / RECIPE), recipe))
+    before, now = (_fixed(kept) for kept in (read_any_recipe(out / RECIPE), recipe))
     changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if changed:
         raise TrainingError(
@@ -356,7 +354,7 @@ def _check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
         )
 
 
-def _fixed(recipe: Recipe) -> dict[str, Any]:
+def _fixed(recipe: TrainingRecipe) -> dict[str, Any]:
     """Flatten a recipe to the dotted keys that a resumed run must not change."""
     content = recipe.model_dump(mode="json")
     flat = {key: value for key, value in content.items() if not isinstance(value, dict)}

@@ -1,9 +1,9 @@
 """The folder of one training run: what lies in it, written so that a kill at any moment loses nothing.
 
 recipe.toml                the recipe with every default filled in; can be trained from again
-schema.json                what the network predicts (infer/schema.py)
+schema.json                what the network predicts (infer/schema.py, infer/detector.py)
 log.csv, tensorboard/      one row per epoch
-best.safetensors, .json    weights of the epoch with the lowest NE on the validation data
+best.safetensors, .json    weights of the epoch with the lowest NE, or highest AP, on the validation data
 last.safetensors, .json    weights of the last checkpoint
 state.safetensors, .json   all that --resume needs: weights raw and averaged, optimizer, place in the epoch
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class Place:
         epoch: epochs finished.
         step: steps done in the epoch under way.
         loss_sum: sum of the losses of these steps.
-        best: lowest validation NE so far.
+        best: lowest validation NE so far; of a detector, highest AP.
         stale: validations since then.
         rate: factor on the learning rate that the plateau schedule has come to.
     """
@@ -58,14 +59,19 @@ class Place:
 
 @dataclass(frozen=True)
 class Progress:
-    """One finished epoch: one row of log.csv."""
+    """One finished epoch: one row of log.csv.
+
+    Attributes:
+        scores: what validation measured, by the task's metrics; {} where it did not.
+        best: lowest NE so far, or highest AP; None before the first.
+    """
 
     epoch: int
     epochs: int
     step: int
     lr: float
     loss: float
-    ne: float | None
+    scores: dict[str, float]
     best: float | None
     seconds: float
     photos_per_second: float
@@ -155,10 +161,12 @@ class RunLog:
     Args:
         folder: the run folder.
         epochs_done: rows of later epochs, left by a killed run, are dropped.
+        metrics: what validation measures.
     """
 
-    def __init__(self, folder: Path, *, epochs_done: int) -> None:
+    def __init__(self, folder: Path, *, epochs_done: int, metrics: Sequence[str]) -> None:
         self.path = folder / LOG
+        self.metrics = metrics
         self.rows: list[dict[str, Any]] = []
         if epochs_done and self.path.is_file():
             with self.path.open(newline="", encoding="utf-8") as stream:
@@ -167,14 +175,18 @@ class RunLog:
 
     def write(self, progress: Progress) -> None:
         """Add one epoch."""
-        row = dataclasses.asdict(progress)
-        del row["epochs"]
+        row: dict[str, Any] = {}
+        for key, value in dataclasses.asdict(progress).items():
+            if key == "scores":
+                row |= {metric: value.get(metric) for metric in self.metrics}
+            elif key != "epochs":
+                row[key] = value
         self.rows.append({key: "" if value is None else value for key, value in row.items()})
         with open_atomic(self.path) as stream:
             writer = csv.DictWriter(stream, row, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-        for name in ("lr", "loss", "ne", "photos_per_second"):
+        for name in ("lr", "loss", *self.metrics, "photos_per_second"):
             if row[name] is not None:
                 self.board.add_scalar(name, row[name], progress.epoch)
         self.board.flush()

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from hemline.learn.run_folder import Progress as Epoch
 
 
+_NAMES = {"ne": "NE", "ap": "AP", "ap50": "AP50", "keypoint_recall": "points in boxes"}
+"""What validation measures, in a person's words."""
+
+
 class TrainingDisplay:
     """Show the steps of the epoch under way and a line for each finished one.
 
@@ -50,9 +54,15 @@ class TrainingDisplay:
 
     def epoch(self, epoch: Epoch) -> None:
         """Print one finished epoch."""
-        ne = "" if epoch.ne is None else f"  NE {epoch.ne:6.2f} %  best {epoch.best or epoch.ne:6.2f} %"
+        scores = "".join(f"  {_NAMES[name]} {_write(name, score)}" for name, score in epoch.scores.items())
+        if epoch.scores and epoch.best is not None:
+            scores += f"  best {_write(next(iter(epoch.scores)), epoch.best)}"
         self.console.print(
-            f"epoch {epoch.epoch:>4}/{self.epochs}  loss {epoch.loss:8.4f}{ne}  "
+            f"epoch {epoch.epoch:>4}/{self.epochs}  loss {epoch.loss:8.4f}{scores}  "
             f"lr {epoch.lr:.2e}  {epoch.photos_per_second:6.1f} photos/s",
             soft_wrap=True,
         )
+
+
+def _write(name: str, score: float) -> str:
+    return f"{score:6.2f} %" if name == "ne" else f"{score:.3f}"

@@ -1,0 +1,103 @@
+"""Learning to find garments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hemline.annotation import AnnotationTable
+from hemline.errors import RecipeError, WeightsError
+from hemline.infer.detector import Detector, DetectorSchema
+from hemline.infer.stream import detect_photos
+from hemline.infer.torch_backend import Autocast, detector_runner, find_weights
+from hemline.learn.augment import Augmenter
+from hemline.learn.checkpoint import load_strictly, read_weights
+from hemline.learn.detection_dataset import DetectionDataset
+from hemline.learn.task import Task
+from hemline.models.detectors import build_detector
+from hemline.recipe import DetectorRecipe
+from hemline.report.detection import judge_boxes, label_photos
+
+_RESERVED = ("name", "categories", "size", "mean", "std", "backbone", "weights")
+
+
+class DetectionTask(Task):
+    """Learn garments' boxes; COCO's AP decides.
+
+    Args:
+        recipe: how.
+        data: labelled garments with paths.
+        resume: the network's weights come from a state file, so that none are loaded here.
+    Raises:
+        RecipeError: model.options holds what other keys say, or train.swa, which needs losses of single batches.
+    """
+
+    metrics = ("ap", "ap50", "keypoint_recall")
+
+    def __init__(self, recipe: DetectorRecipe, data: AnnotationTable, *, resume: bool) -> None:
+        taken = [name for name in _RESERVED if name in recipe.model.options]
+        if taken:
+            raise RecipeError(f"model.options must not set {', '.join(taken)}: hemline does, from other keys")
+        if recipe.train.swa:
+            raise RecipeError("train.swa is not for detectors, whose batch norm it cannot refresh; use train.ema")
+        self.recipe = recipe
+        arguments: dict[str, Any] = {
+            "name": recipe.model.name,
+            "categories": len(recipe.categories),
+            "size": recipe.input.size,
+            "mean": recipe.input.mean,
+            "std": recipe.input.std,
+            **recipe.model.options,
+        }
+        if recipe.model.backbone is not None:
+            arguments["backbone"] = recipe.model.backbone
+        self.network = build_detector(**arguments, weights="random" if resume else recipe.model.backbone_weights)
+        detect = recipe.detect.model_dump(exclude={"batch_size"})
+        self.schema = DetectorSchema(recipe.categories, arguments, recipe.input.size, detect)
+        if recipe.model.weights and not resume:
+            load_start(self.network, self.schema, Path(recipe.model.weights))
+        self.dataset = DetectionDataset(
+            data,
+            categories=recipe.categories,
+            size=recipe.input.size,
+            augmenter=Augmenter(**recipe.augment.model_dump()),
+            margin=recipe.detect.margin,
+            masks=recipe.model.name == "maskrcnn",
+            seed=recipe.train.seed,
+            scenes=recipe.scenes.share,
+            **recipe.scenes.model_dump(exclude={"share"}),
+        )
+
+    def loss(self, model: nn.Module, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        losses = model(batch["image"], batch["garments"])
+        loss: Tensor = sum(losses.values(), start=batch["image"].new_zeros((), dtype=torch.float32))
+        return loss, loss.detach().expand(len(batch["row"]))  # torchvision gives no losses of single photos
+
+    def measure(
+        self, network: nn.Module, validation: AnnotationTable, *, device: torch.device, autocast: Autocast
+    ) -> dict[str, float]:
+        runner = detector_runner(network, device=device, autocast=autocast)
+        detector = Detector(runner, self.schema, score=0.0, most=100, batch_size=self.recipe.detect.batch_size)
+        photos = label_photos(validation, margin=self.recipe.detect.margin)
+        scores = judge_boxes(photos, detect_photos(detector, [photo.path for photo in photos]))
+        return {"ap": scores.ap, "ap50": scores.ap50, "keypoint_recall": scores.keypoint_recall}
+
+    def is_better(self, score: float, than: float) -> bool:
+        return score > than
+
+
+def load_start(network: nn.Module, schema: DetectorSchema, path: Path) -> None:
+    """Fill a detector with the weights of a trained one of the same kind.
+
+    Raises:
+        WeightsError: no such weights, or those of another network or of other categories.
+    """
+    file = find_weights(path)
+    tensors, description = read_weights(file)
+    known = description.get("schema", {}).get("categories")
+    if known != list(schema.categories):
+        raise WeightsError(f"{file} cannot be a start: it is no detector of {', '.join(schema.categories)}")
+    load_strictly(network, tensors, source=str(file))

@@ -64,10 +64,10 @@ def train(
     require_extra("train")
     from hemline.formats.roots import count_shared_photos, read_roots
     from hemline.learn.fit import fit
-    from hemline.recipe import read_recipe, recipe_path
+    from hemline.recipe import read_any_recipe, recipe_path
     from hemline.report.training import TrainingDisplay
 
-    chosen = read_recipe(recipe_path(recipe), overrides=set_ or ())
+    chosen = read_any_recipe(recipe_path(recipe), overrides=set_ or ())
     table, notes = read_roots(data)
     validation, val_notes = read_roots(val) if val else (None, [])
     if validation is not None and (shared := count_shared_photos(table, validation)):

@@ -15,7 +15,7 @@ from hemline.garments import CATEGORIES
 from hemline.images import read_image
 
 VERBS = (
-    *("train", "augment-preview", "predict", "evaluate", "submit", "draw"),
+    *("train", "augment-preview", "predict", "evaluate", "evaluate-boxes", "submit", "draw"),
     *("ablate", "soup", "models", "recipes", "synth"),
 )
 SUBMIT_VERBS = ("submit write", "submit merge", "submit average", "submit check")

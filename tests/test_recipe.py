@@ -10,7 +10,15 @@ import pytest
 from pydantic import BaseModel
 
 from hemline.errors import RecipeError
-from hemline.recipe import Recipe, parse_recipe, read_recipe, recipe_path, shipped_recipes, write_recipe
+from hemline.recipe import (
+    Recipe,
+    parse_recipe,
+    read_any_recipe,
+    read_recipe,
+    recipe_path,
+    shipped_recipes,
+    write_recipe,
+)
 
 RECIPES = sorted((Path(__file__).resolve().parent.parent / "recipes").glob("*.toml"))
 
@@ -62,6 +70,9 @@ def test_every_default() -> None:
             "blur": 0.0,
             "noise": 0.0,
             "paste": 0.0,
+            "box": 0.0,
+            "box_margin": 0.1,
+            "box_errors": (0.03, 0.03, 0.03, 0.03),
         },
         "sampling": {"balance": False, "repeat": {}, "hard": 0.0, "hard_repeat": 2.0},
         "train": {
@@ -147,7 +158,7 @@ def test_every_section_says_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ({"trian": {}}, "unknown key 'trian'. Did you mean 'train'? Known: name, categories, data, model, "),
+        ({"trian": {}}, "unknown key 'trian'. Did you mean 'train'? Known: name, categories, model, input, "),
         ({"train": {"epoch": 5}}, "unknown key 'train.epoch'. Did you mean 'train.epochs'? Known: train.epochs, "),
         ({"train": {"leraning_rate": 5}}, "unknown key 'train.leraning_rate'."),
         ({"epochs": 5}, "unknown key 'epochs'. Did you mean 'train.epochs'? Known: name, "),
@@ -415,7 +426,7 @@ def test_override_that_does_not_fit(recipe_file: Path, override: str, expected: 
 
 @pytest.mark.parametrize("path", RECIPES, ids=[path.stem for path in RECIPES])
 def test_shipped_recipe(path: Path) -> None:
-    assert read_recipe(path).name == path.stem
+    assert read_any_recipe(path).name == path.stem
     assert path.read_text(encoding="utf-8").startswith("#"), "a recipe opens with what it is and the command to run it"
 
 

@@ -20,7 +20,16 @@ import importlib.util
 from collections.abc import Iterable, Sequence
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "train": ("lightning", "matplotlib", "safetensors", "tensorboard", "timm", "torch", "torchvision"),
+    "train": (
+        "lightning",
+        "matplotlib",
+        "pycocotools",
+        "safetensors",
+        "tensorboard",
+        "timm",
+        "torch",
+        "torchvision",
+    ),
 }
 """The packages that each optional part of hemline brings, as in pyproject.toml; all are imported by these names."""
 

@@ -244,7 +244,9 @@ class PredictSection(Section):
         "mean", description="how several views become one; max: of points the surest"
     )
     second_pass: bool = Field(False, description="look again, at the box of the first pass's points")
-    margin: float = Field(0.25, ge=0, description="of the second pass: room about the points, share of the box")
+    margin: float = Field(
+        0.25, ge=0, description="of a second pass or a detected garment: room about the points, share"
+    )
     repair: float = Field(0.0, ge=0, lt=1, description="replace points with a lower score by the mean shape's")
     batch_size: int = Field(16, ge=1)
 

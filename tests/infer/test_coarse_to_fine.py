@@ -97,7 +97,7 @@ def test_a_large_photo_is_kept_small_and_the_points_come_back():
     """At most 4 times the 64 pixels of the input; 96 of 1000 pixels become 25, not 24.6, of 256."""
     finder = CoarseToFine(Corner(), Corner(), margin=0.0)
     photo = np.zeros((96, 1000, 3), np.uint8)
-    assert finder.prepare(photo).photo.shape == (25, 256, 3)
+    assert finder.prepare(photo).photo.pixels.shape == (25, 256, 3)
     [prediction] = finder.predict([photo], ["skirt"])
     # The first answer is the corner of the photo, twice; its box is 1000 / 16 wide and high and cut at the corner.
     assert prediction.keypoints[15:17] == pytest.approx(np.array([[1000, 96], [1000, 96]]))

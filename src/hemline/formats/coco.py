@@ -7,13 +7,13 @@ COCO's visibility is 2 visible, 1 labelled but not visible, 0 not labelled, with
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hemline.annotation import ABSENT, AnnotationTable
+from hemline.annotation import ABSENT, AnnotationTable, Prediction
 from hemline.errors import DataError
 from hemline.files import write_atomic
 from hemline.garments import CATEGORIES, KEYPOINTS, LIMBS, NUM_KEYPOINTS, check_category
@@ -42,24 +42,40 @@ def write_annotations(
         points = table.points[row]
         present = points[points[:, 2] != ABSENT]
         box = boxes[row] if boxes else (*present[:, :2].min(0), *present[:, :2].max(0)) if len(present) else (0,) * 4
-        left, top, right, bottom = (float(side) for side in box)
         size = dict(zip(("width", "height"), sizes_wh[row], strict=True)) if sizes_wh else {}
         images.append({"id": row + 1, "file_name": image_id, **size})
-        flat = np.where(points[:, 2:] == ABSENT, 0.0, points + np.array([0.0, 0.0, 1.0]))  # (24, 3)
-        annotations.append(
-            {
-                "id": row + 1,
-                "image_id": row + 1,
-                "category_id": CATEGORIES.index(category) + 1,
-                "keypoints": [
-                    int(value) if value == int(value) else round(value, 3) for value in flat.ravel().tolist()
-                ],
-                "num_keypoints": len(present),
-                "bbox": [round(value, 3) for value in (left, top, right - left, bottom - top)],
-                "area": round((right - left) * (bottom - top), 3),
-                "iscrowd": 0,
-            }
-        )
+        annotations.append(_annotation(row + 1, row + 1, category, points, box))
+    content = {"images": images, "annotations": annotations, "categories": _categories()}
+    write_atomic(path, json.dumps(content, separators=(",", ":")) + "\n")
+
+
+def write_predictions(
+    path: Path,
+    sizes_wh: Mapping[str, tuple[int, int]],
+    garments: Sequence[tuple[Prediction, Box, float]],
+) -> None:
+    """Write predicted garments as COCO keypoint annotations with scores.
+
+    Args:
+        path: the JSON file.
+        sizes_wh: width and height of each photo by its image_id, those without a garment included; ids become
+            file_names.
+        garments: the points, the box and the score of each. An annotation has "score" and, in the order of its
+            keypoints, "keypoint_scores"; the points of its category count as visible.
+    """
+    number_of = {image_id: number for number, image_id in enumerate(sizes_wh, start=1)}
+    images = [
+        {"id": number_of[image_id], "file_name": image_id, "width": width, "height": height}
+        for image_id, (width, height) in sizes_wh.items()
+    ]
+    annotations = [
+        _annotation(number, number_of[prediction.image_id], prediction.category, prediction.points, box)
+        | {
+            "score": round(score, 4),
+            "keypoint_scores": [0 if np.isnan(each) else round(each, 4) for each in prediction.scores.tolist()],
+        }
+        for number, (prediction, box, score) in enumerate(garments, start=1)
+    ]
     content = {"images": images, "annotations": annotations, "categories": _categories()}
     write_atomic(path, json.dumps(content, separators=(",", ":")) + "\n")
 
@@ -101,6 +117,22 @@ def read_annotations(path: Path) -> AnnotationTable:
         rows.append(_to_points(dict(zip(known, keypoints, strict=True)), where))
     points = np.stack(rows) if rows else np.empty((0, NUM_KEYPOINTS, 3))
     return AnnotationTable(tuple(ids), tuple(categories), points)
+
+
+def _annotation(number: int, image: int, category: str, points: np.ndarray, box: Sequence[float]) -> dict[str, Any]:
+    """Describe one garment: points (24, 3) and box left, top, right, bottom."""
+    left, top, right, bottom = (float(side) for side in box)
+    flat = np.where(points[:, 2:] == ABSENT, 0.0, points + np.array([0.0, 0.0, 1.0]))  # (24, 3)
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": CATEGORIES.index(category) + 1,
+        "keypoints": [int(value) if value == int(value) else round(value, 3) for value in flat.ravel().tolist()],
+        "num_keypoints": int((points[:, 2] != ABSENT).sum()),
+        "bbox": [round(value, 3) for value in (left, top, right - left, bottom - top)],
+        "area": round((right - left) * (bottom - top), 3),
+        "iscrowd": 0,
+    }
 
 
 def _to_points(found: dict[str, np.ndarray], where: str) -> np.ndarray:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS, KEYPOINTS, NUM_KEYP
 
 TEST_COLUMNS = ("image_id", "image_category")
 COLUMNS = (*TEST_COLUMNS, *KEYPOINTS)
+INSTANCE_COLUMNS = (*TEST_COLUMNS, "instance", *KEYPOINTS)
+"""Of a file with any number of garments a photo; no FashionAI file, so that `read_annotations` refuses it."""
+
 ABSENT_CELL = "-1_-1_-1"
 FARTHEST = 1e6
 """No coordinate of a present point is further from 0, in pixels: what is is no place but a broken number."""
@@ -117,32 +121,36 @@ def write_annotations(path: Path, table: AnnotationTable) -> None:
 
 
 @contextlib.contextmanager
-def open_writer(path: Path) -> Iterator[Callable[[str, str, np.ndarray], None]]:
+def open_writer(path: Path, *, instances: bool = False) -> Iterator[Callable[..., None]]:
     """Write a FashionAI CSV row by row; it appears under its name when the block ends without an error.
 
     Coordinates keep at most three decimals and integers have none. An absent point is written -1_-1_-1,
     whatever its coordinates.
 
+    Args:
+        path: the CSV.
+        instances: write any number of rows for an id, and number them: INSTANCE_COLUMNS.
     Yields:
         write(image_id, category, points), with points (24, 3): x, y, visibility in {1, 0, -1}.
     Raises:
         DataError: an id that comes twice, or a present point that is not finite or beyond FARTHEST: it could
             not be read back.
     """
-    written: set[str] = set()
+    written: Counter[str] = Counter()
     with open_atomic(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(INSTANCE_COLUMNS if instances else COLUMNS)
 
         def write(image_id: str, category: str, points: np.ndarray) -> None:
-            if image_id in written:
+            if written[image_id] and not instances:
                 raise DataError(f"cannot write {path}: '{image_id}' comes twice, a file has one row per image_id")
-            written.add(image_id)
+            number = (written[image_id],) if instances else ()
+            written[image_id] += 1
             broken = (points[:, 2] != ABSENT) & ~(np.abs(points) <= FARTHEST).all(axis=1)  # so is NaN
             if broken.any():
                 name, (x, y, _) = KEYPOINTS[broken.argmax()], points[broken.argmax()]
                 raise DataError(f"cannot write {path}: {name} of '{image_id}' is at ({x:g}, {y:g})")
-            writer.writerow((image_id, category, *map(_format_cell, np.round(points, 3).tolist())))
+            writer.writerow((image_id, category, *number, *map(_format_cell, np.round(points, 3).tolist())))
 
         yield write
 

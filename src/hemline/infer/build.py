@@ -14,7 +14,10 @@ from hemline.infer.predictor import Predictor, Run
 from hemline.infer.repair import Repaired
 from hemline.infer.schema import Schema
 
-_OF_THE_WHOLE = {"second_pass": False, "margin": 0.25, "repair": 0.0}
+DEFAULT_MARGIN = 0.25
+"""Of networks from before there was such a key."""
+
+_OF_THE_WHOLE = {"second_pass": False, "margin": DEFAULT_MARGIN, "repair": 0.0}
 """Options that concern what all networks answered together; the others, how each one is asked."""
 
 

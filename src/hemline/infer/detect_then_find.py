@@ -9,7 +9,7 @@ import numpy as np
 
 from hemline.annotation import Prediction
 from hemline.errors import DataError
-from hemline.geometry import clip_box, photo_box
+from hemline.geometry import clip_box, photo_box, points_box
 from hemline.infer.closer_look import KeptPhoto, keep_photo, look_closer
 from hemline.infer.detector import Detection, Detector, Shown
 from hemline.infer.finder import Box, Finder, Size
@@ -17,10 +17,23 @@ from hemline.infer.finder import Box, Finder, Size
 
 @dataclass(frozen=True, slots=True)
 class Garment:
-    """One garment of a photo: where the detector saw it, and its points."""
+    """One garment of a photo.
 
-    detection: Detection
+    Attributes:
+        prediction: its points.
+        box: where it was seen: left, top, right and bottom, photo pixels. Without a detector, its points' box.
+        score: how sure that is, 0 to 1. Without a detector, the mean of its points' scores.
+    """
+
     prediction: Prediction
+    box: Box
+    score: float
+
+    @classmethod
+    def of_points(cls, prediction: Prediction) -> Garment:
+        """Describe a garment of which nothing but its points is known."""
+        own = np.isfinite(prediction.scores)
+        return cls(prediction, points_box(prediction.keypoints[own], margin=0.0), float(prediction.scores[own].mean()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +117,7 @@ class DetectThenFind(Finder):
                 image_ids=[image_ids[at] for at, _ in batch],
             )
             for (at, detection), prediction in zip(batch, predictions, strict=True):
-                garments[at].append(Garment(detection, prediction))
+                garments[at].append(Garment(prediction, detection.box, detection.score))
         return garments
 
     def find(self, photos: Sequence[np.ndarray]) -> list[list[Garment]]:

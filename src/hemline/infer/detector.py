@@ -122,8 +122,7 @@ class Detector:
 
     def detect_prepared(self, prepared: Sequence[Shown]) -> list[list[Detection]]:
         """Find the garments of one batch, the surest first."""
-        batch = np.ascontiguousarray(np.stack([shown.pixels for shown in prepared]).transpose(0, 3, 1, 2))
-        return [self._answer(found, shown.size_wh) for found, shown in zip(self.run(batch), prepared, strict=True)]
+        return [self.select(candidates) for candidates in self.list_candidates(prepared)]
 
     def detect(self, photos: Sequence[np.ndarray]) -> list[list[Detection]]:
         """Find the garments on photos (H, W, 3) uint8 RGB, the surest of each first; none where there is none."""
@@ -132,25 +131,34 @@ class Detector:
             found += self.detect_prepared([self.prepare(photo) for photo in photos[start : start + self.batch_size]])
         return found
 
-    def _answer(self, found: dict[str, np.ndarray], size_wh: Size) -> list[Detection]:
+    def list_candidates(self, prepared: Sequence[Shown]) -> list[list[Detection]]:
+        """List all that the network thinks of for one batch, however unsure or alike, the surest first."""
+        batch = np.ascontiguousarray(np.stack([shown.pixels for shown in prepared]).transpose(0, 3, 1, 2))
+        return [self._to_photo(found, shown.size_wh) for found, shown in zip(self.run(batch), prepared, strict=True)]
+
+    def select(self, candidates: Sequence[Detection]) -> list[Detection]:
+        """Choose from the candidates of one photo, the surest first, those that are answered."""
+        kept: list[Detection] = []
+        for each in candidates:
+            if each.score < self.score or len(kept) == self.most:
+                break
+            others = np.array([other.box for other in kept]).reshape(-1, 4)
+            if not kept or overlaps(np.array(each.box)[None], others).max() <= self.overlap:
+                kept.append(each)
+        return kept
+
+    def _to_photo(self, found: dict[str, np.ndarray], size_wh: Size) -> list[Detection]:
+        """Bring the network's boxes to the photo; those beside it are nothing."""
         back = invert_affine(self._affine(size_wh))
         corners = apply_affine(back, found["boxes"].reshape(-1, 2, 2).astype(float))  # (M, 2, 2)
         boxes = corners.clip(0, size_wh).reshape(-1, 4)
         has_area = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
         order = np.argsort(-found["scores"], kind="stable")
-        kept: list[int] = []
-        for row in order.tolist():
-            if found["scores"][row] < self.score or len(kept) == self.most:
-                break
-            if not has_area[row]:
-                continue
-            if not kept or overlaps(boxes[row : row + 1], boxes[kept]).max() <= self.overlap:
-                kept.append(row)
         return [
             Detection(
                 self.categories[int(found["labels"][row]) - 1], tuple(boxes[row].tolist()), float(found["scores"][row])
             )
-            for row in kept
+            for row in order[has_area[order]].tolist()
         ]
 
     def _affine(self, size_wh: Size) -> np.ndarray:

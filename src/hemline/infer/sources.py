@@ -19,6 +19,7 @@ def find_sources(
     category: str | None = None,
     root: Path | None = None,
     subject: str = "this network was",
+    detects: bool = False,
 ) -> tuple[list[Source], list[str]]:
     """List the photos that a user named.
 
@@ -32,6 +33,7 @@ def find_sources(
         root: the folder that a CSV's ids start from; by default the folder of the CSV, or that folder's parent
             when it is called Annotations.
         subject: of errors about categories that are not `known`: "... trained for skirt".
+        detects: a detector says what is on photos outside CSVs, where `category` does not.
     Returns:
         the sources in order, and one sentence for each CSV or folder of which rows or photos were left out.
     Raises:
@@ -49,7 +51,7 @@ def find_sources(
             if left_out:
                 notes.append(f"{place}: {left_out} of {left_out + len(found)} garments are no {category}, left out")
         else:
-            found, note = _find_photos(place, category or _only(known))
+            found, note = _find_photos(place, category if category or detects else _only(known))
             sources += found
             if note:
                 notes.append(note)
@@ -63,7 +65,7 @@ def _only(known: Sequence[str]) -> str:
     return known[0]
 
 
-def _find_photos(place: Path, category: str) -> tuple[list[Source], str | None]:
+def _find_photos(place: Path, category: str | None) -> tuple[list[Source], str | None]:
     paths, note = find_images(place)
     if not place.is_dir():
         return [Source(path.as_posix(), category, path) for path in paths], note

@@ -48,30 +48,21 @@ class Outcome:
 
     Attributes:
         source: the photo.
-        prediction: its points; a guess when it could not be read.
+        size_wh: its width and height; what its header says or ASSUMED_SIZE when it could not be read.
+        garments: the surest first; of a photo that could not be read a guess, or none where a detector looks first.
         error: why it could not be read, and what the guess is; None when all went well.
-    """
-
-    source: Source
-    prediction: Prediction
-    error: ImageError | None
-
-
-@dataclass(frozen=True, slots=True)
-class Garments:
-    """All garments that were found on one photo.
-
-    Attributes:
-        source: the photo.
-        size_wh: its width and height; (0, 0) when it could not be read.
-        garments: the surest first.
-        error: why it could not be read; None when all went well.
     """
 
     source: Source
     size_wh: Size
     garments: Sequence[Garment]
     error: ImageError | None
+
+    @property
+    def prediction(self) -> Prediction:
+        """The points of the only garment, for photos that show one."""
+        (garment,) = self.garments
+        return garment.prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +94,12 @@ def predict_stream(finder: Finder, sources: Iterable[Source], *, workers: int = 
     return _read_ahead(load, answer, sources, batch_size=finder.batch_size, workers=workers)
 
 
-def find_stream(finder: DetectThenFind, sources: Iterable[Source], *, workers: int = _WORKERS) -> Iterator[Garments]:
+def find_stream(finder: DetectThenFind, sources: Iterable[Source], *, workers: int = _WORKERS) -> Iterator[Outcome]:
     """Find all garments of photos one after the other; otherwise as `predict_stream`.
 
     Yields:
-        one Garments per source, in order; of a source with a category its garments of that one alone. A photo that
-        cannot be read has none.
+        one Outcome per source, in order, with any number of garments; of a source with a category those of that one
+        alone.
     """
     load, answer = partial(_load_or_fail, finder), partial(_find_batch, finder)
     return _read_ahead(load, answer, sources, batch_size=finder.batch_size, workers=workers)
@@ -137,15 +128,15 @@ def predict_table(finder: Finder, table: AnnotationTable) -> AnnotationTable:
     return AnnotationTable(table.image_ids, table.categories, points, table.paths)
 
 
-def detect_photos(detector: Detector, paths: Iterable[Path], *, workers: int = _WORKERS) -> list[list[Detection]]:
-    """Find the garments of photos, without their points; the surest of each first.
+def list_candidates(detector: Detector, paths: Iterable[Path], *, workers: int = _WORKERS) -> list[list[Detection]]:
+    """List a detector's candidates on photos, see `Detector.list_candidates`.
 
     Raises:
         ImageError: a photo cannot be read.
     """
 
     def answer(batch: list[_Read]) -> Iterator[list[Detection]]:
-        yield from detector.detect_prepared([photo.prepared for photo in batch])
+        yield from detector.list_candidates([photo.prepared for photo in batch])
 
     sources = (Source(path.as_posix(), None, path) for path in paths)
     load = partial(_read, detector)
@@ -202,16 +193,16 @@ def _load_or_guess(finder: Finder, source: Source) -> _Read | Outcome:
         return _read(finder, source)
     except ImageError as error:
         size_wh, origin = _size_of_unreadable(source.path)
-        prediction = finder.guess(source.image_id, category, size_wh)
+        garment = Garment.of_points(finder.guess(source.image_id, category, size_wh))
         guess = f"guessed the mean {category} on {size_wh[0]} x {size_wh[1]} pixels ({origin})"
-        return Outcome(source, prediction, ImageError(f"{error}; {guess}"))
+        return Outcome(source, size_wh, (garment,), ImageError(f"{error}; {guess}"))
 
 
-def _load_or_fail(finder: Finder, source: Source) -> _Read | Garments:
+def _load_or_fail(finder: Finder, source: Source) -> _Read | Outcome:
     try:
         return _read(finder, source)
     except ImageError as error:
-        return Garments(source, (0, 0), (), error)
+        return Outcome(source, _size_of_unreadable(source.path)[0], (), error)
 
 
 def _size_of_unreadable(path: Path) -> tuple[Size, str]:
@@ -228,14 +219,14 @@ def _predict_batch(finder: Finder, batch: list[_Read]) -> Iterator[Outcome]:
         image_ids=[photo.source.image_id for photo in batch],
     )
     for photo, prediction in zip(batch, predictions, strict=True):
-        yield Outcome(photo.source, prediction, None)
+        yield Outcome(photo.source, photo.size_wh, (Garment.of_points(prediction),), None)
 
 
-def _find_batch(finder: DetectThenFind, batch: list[_Read]) -> Iterator[Garments]:
+def _find_batch(finder: DetectThenFind, batch: list[_Read]) -> Iterator[Outcome]:
     found = finder.find_prepared(
         [photo.prepared for photo in batch],
         image_ids=[photo.source.image_id for photo in batch],
         categories=[photo.source.category for photo in batch],
     )
     for photo, garments in zip(batch, found, strict=True):
-        yield Garments(photo.source, photo.size_wh, garments, None)
+        yield Outcome(photo.source, photo.size_wh, garments, None)

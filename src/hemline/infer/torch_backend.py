@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from hemline.errors import HemlineError, WeightsError
-from hemline.infer.build import build_predictor
+from hemline.infer.build import DEFAULT_MARGIN, build_predictor
+from hemline.infer.detect_then_find import DetectThenFind
 from hemline.infer.detector import Detector, DetectorSchema, RunDetector
 from hemline.infer.finder import Finder
 from hemline.infer.predictor import Run
@@ -32,6 +33,7 @@ def load_predictor(
     batch_size: int | None = None,
     others: Sequence[tuple[Path, float]] = (),
     refiner: Path | None = None,
+    detector: Path | None = None,
     predict: Mapping[str, Any] | None = None,
     decode: Mapping[str, Any] | None = None,
 ) -> Finder:
@@ -44,6 +46,7 @@ def load_predictor(
         batch_size: photos per step of the network; None does as the recipe says.
         others: further networks of an ensemble, and their weights where the first has 1.
         refiner: a network for the second pass.
+        detector: a garment detector in front of all that.
         predict: keys of the recipe's [predict] to change, see `build_predictor`.
         decode: keys of the recipe's [decode] to change.
     Returns:
@@ -57,7 +60,7 @@ def load_predictor(
     run, schema, recipe = _load_network(path, place)
     options = {"batch_size": recipe["predict"]["batch_size"], **(predict or {})}
     options |= {key: value for key, value in (("flip", flip), ("batch_size", batch_size)) if value is not None}
-    return build_predictor(
+    finder = build_predictor(
         run,
         schema,
         others=[(*_load_network(other, place)[:2], weight) for other, weight in others],
@@ -65,6 +68,10 @@ def load_predictor(
         decode=decode,
         **options,
     )
+    if detector is None:
+        return finder
+    margin = {**schema.predict, **options}.get("margin", DEFAULT_MARGIN)
+    return DetectThenFind(load_detector(detector, device=device), finder, margin=margin)
 
 
 def _load_network(path: Path, device: torch.device) -> tuple[Run, Schema, dict[str, Any]]:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from hemline.annotation import AnnotationTable
 from hemline.errors import RecipeError, WeightsError
 from hemline.infer.detector import Detector, DetectorSchema
-from hemline.infer.stream import detect_photos
 from hemline.infer.torch_backend import Autocast, detector_runner, find_weights
 from hemline.learn.augment import Augmenter
 from hemline.learn.checkpoint import load_strictly, read_weights
@@ -19,7 +18,7 @@ from hemline.learn.detection_dataset import DetectionDataset
 from hemline.learn.task import Task
 from hemline.models.detectors import build_detector
 from hemline.recipe import DetectorRecipe
-from hemline.report.detection import judge_boxes, label_photos
+from hemline.report.detection import judge_detector, label_photos
 
 _RESERVED = ("name", "categories", "size", "mean", "std", "backbone", "weights")
 
@@ -80,9 +79,8 @@ class DetectionTask(Task):
         self, network: nn.Module, validation: AnnotationTable, *, device: torch.device, autocast: Autocast
     ) -> dict[str, float]:
         runner = detector_runner(network, device=device, autocast=autocast)
-        detector = Detector(runner, self.schema, score=0.0, most=100, batch_size=self.recipe.detect.batch_size)
-        photos = label_photos(validation, margin=self.recipe.detect.margin)
-        scores = judge_boxes(photos, detect_photos(detector, [photo.path for photo in photos]))
+        detector = Detector(runner, self.schema, batch_size=self.recipe.detect.batch_size)
+        scores = judge_detector(detector, label_photos(validation, margin=detector.margin))
         return {"ap": scores.ap, "ap50": scores.ap50, "keypoint_recall": scores.keypoint_recall}
 
     def is_better(self, score: float, than: float) -> bool:

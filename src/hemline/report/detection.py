@@ -18,7 +18,8 @@ from hemline.errors import DataError
 from hemline.garments import CATEGORIES
 from hemline.geometry import clip_box, overlaps, points_box
 from hemline.images import image_size
-from hemline.infer.detector import Detection
+from hemline.infer.detector import Detection, Detector
+from hemline.infer.stream import list_candidates
 
 SIDES = ("left", "top", "right", "bottom")
 
@@ -98,12 +99,28 @@ def label_photos(table: AnnotationTable, *, margin: float) -> list[LabelledPhoto
     return photos
 
 
-def judge_boxes(photos: Sequence[LabelledPhoto], found: Sequence[Sequence[Detection]]) -> BoxScores:
-    """Compare a detector's answers with true boxes.
+def judge_detector(detector: Detector, photos: Sequence[LabelledPhoto]) -> BoxScores:
+    """Ask a detector for the boxes of photos, and compare.
+
+    Raises:
+        ImageError: a photo cannot be read.
+        DataError: no garment in any photo.
+    """
+    candidates = list_candidates(detector, [photo.path for photo in photos])
+    return judge_boxes(photos, [detector.select(each) for each in candidates], candidates)
+
+
+def judge_boxes(
+    photos: Sequence[LabelledPhoto],
+    found: Sequence[Sequence[Detection]],
+    candidates: Sequence[Sequence[Detection]],
+) -> BoxScores:
+    """Compare a detector's boxes with true ones.
 
     Args:
         photos: the truth.
-        found: the answers for each photo, the surest first. AP wants all of them, `extra` those that a user sees.
+        found: for each photo what the detector answers, the surest first.
+        candidates: for each photo all that it thinks of; AP is about these, all else about `found`.
     Raises:
         DataError: no garment in any photo.
     """
@@ -128,7 +145,7 @@ def judge_boxes(photos: Sequence[LabelledPhoto], found: Sequence[Sequence[Detect
             sides = np.tile(true[2:] - true[:2], 2)
             errors.append((boxes[answer] - true) / sides * (-1, -1, 1, 1))
     spread = np.array(errors) if errors else np.full((1, 4), np.nan)
-    ap, ap50 = _average_precision(photos, found)
+    ap, ap50 = _average_precision(photos, candidates)
     return BoxScores(
         ap=ap,
         ap50=ap50,

@@ -6,7 +6,7 @@ sub-pixel places by the pixel rule (geometry.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 import cv2
@@ -16,6 +16,7 @@ from hemline.annotation import ABSENT, OCCLUDED, VISIBLE, Annotation, Annotation
 from hemline.errors import DataError, ImageError
 from hemline.garments import CATEGORY_KEYPOINTS, INDEX, LIMBS
 from hemline.images import SUFFIXES, read_image, write_image
+from hemline.infer.detect_then_find import Garment
 from hemline.metrics import ne
 
 # Far apart in OKLab, and farthest where a limb or a mirror image joins two.
@@ -76,6 +77,18 @@ def draw_prediction(image: np.ndarray, prediction: Prediction) -> np.ndarray:
     """
     states = np.where(np.isnan(prediction.scores), ABSENT, np.where(prediction.scores > 0, VISIBLE, OCCLUDED))
     return _draw_points(image, prediction.category, prediction.keypoints, states)
+
+
+def draw_garments(image: np.ndarray, garments: Sequence[Garment], *, boxes: bool) -> np.ndarray:
+    """Draw the points and limbs of any number of garments, as `draw_prediction`, and perhaps a box about each."""
+    picture = image.copy()
+    for garment in garments:
+        picture = draw_prediction(picture, garment.prediction)
+        if not boxes:
+            continue
+        left, top, right, bottom = (round(side) for side in garment.box)
+        cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), (255, 255, 255), _pixels(image, 1))
+    return picture
 
 
 def draw_comparison(image: np.ndarray, prediction: Annotation, truth: Annotation) -> np.ndarray:

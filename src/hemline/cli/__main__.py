@@ -1,0 +1,6 @@
+"""`python -m hemline.cli`."""
+
+from hemline.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -67,7 +67,7 @@ def main() -> None:
         return
     data, _ = read_roots(chosen.data)
     validation = read_roots(chosen.val)[0] if chosen.verb == "train" else None
-    for name, path in shipped_recipes().items():
+    for name, path in shipped_recipes(task="keypoints").items():
         if name in LEFT_OUT or (chosen.only is not None and name not in chosen.only):
             continue
         file, recipe = RESULTS / f"{name}.json", on_equal_terms(read_recipe(path))
@@ -190,7 +190,9 @@ def write_table() -> None:
     head = "| recipe | NE val | params | GFLOPs | training speed | predicting speed | size | photos seen | hardware |"
     table = "\n".join([head, "|---" * 9 + "|", *rows])
     put_table("networks.md", "comparison", table)
-    missing = [name for name in shipped_recipes() if name not in {r["recipe"] for r in results} | set(LEFT_OUT)]
+    missing = [
+        name for name in shipped_recipes(task="keypoints") if name not in {r["recipe"] for r in results} | set(LEFT_OUT)
+    ]
     print(f"{len(results)} networks in docs/networks.md; not yet trained: {', '.join(missing) or 'none'}")
 
 

@@ -59,7 +59,7 @@ def main() -> None:
     if not chosen.data:
         parser.error("--data is needed")
     photos = eight_photos(read_roots(chosen.data)[0])
-    for name, path in shipped_recipes().items():
+    for name, path in shipped_recipes(task="keypoints").items():
         wanted = name not in LEFT_OUT if chosen.only is None else name in chosen.only
         if wanted and not (RESULTS / f"{name}.json").is_file():
             result = overfit(read_recipe(path), photos, precision=chosen.precision, size=chosen.size)
@@ -90,18 +90,18 @@ def overfit(recipe: Recipe, photos: AnnotationTable, *, precision: str = "32-tru
     seen: list[Progress] = []
 
     def after_epoch(progress: Progress) -> None:
-        if progress.ne is not None:
+        if progress.scores:
             seen.append(progress)
-            print(f"{recipe.name}: step {progress.step}, NE {progress.ne:.2f} %", flush=True)
-            if progress.ne < GOAL:
+            print(f"{recipe.name}: step {progress.step}, NE {progress.scores['ne']:.2f} %", flush=True)
+            if progress.scores["ne"] < GOAL:
                 raise GoalReached
 
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(GoalReached):
         fit(parse_recipe(content), photos, validation=photos, out=Path(folder) / "run", on_epoch=after_epoch)
-    best = min(seen, key=lambda progress: progress.ne if progress.ne is not None else np.inf)
+    best = min(seen, key=lambda progress: progress.scores["ne"])
     return {
         "recipe": recipe.name,
-        "ne": best.ne,
+        "ne": best.scores["ne"],
         "steps": best.step,
         "precision": precision,
         "size": content["input"]["size"],
@@ -130,7 +130,7 @@ def write_table() -> None:
     ]
     head = ["| recipe | NE | after steps | better than the mean layout | precision | size |", "|---" * 6 + "|"]
     put_table("networks.md", "overfit", "\n".join([*head, *rows]))
-    missing = shipped_recipes().keys() - {result["recipe"] for result in results} - set(LEFT_OUT)
+    missing = shipped_recipes(task="keypoints").keys() - {result["recipe"] for result in results} - set(LEFT_OUT)
     print(f"{len(results)} networks in docs/networks.md; not yet trained: {', '.join(sorted(missing)) or 'none'}")
 
 

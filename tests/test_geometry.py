@@ -10,10 +10,13 @@ import pytest
 from hemline.geometry import (
     PAD_VALUE,
     apply_affine,
+    clip_box,
     crop_affine,
     fit_similarity,
     invert_affine,
+    overlaps,
     photo_box,
+    points_box,
     shrink,
     warp,
     warp_maps,
@@ -301,3 +304,25 @@ def test_similarity_of_coinciding_points_is_a_shift() -> None:
     assert fit_similarity(np.array([[3.0, 4]]), np.array([[5.0, 1]])) == pytest.approx(
         np.array([[1.0, 0, 2], [0, 1, -3]])
     )
+
+
+def test_points_box_has_room_by_its_longer_side() -> None:
+    points = np.array([[10.0, 20.0], [50.0, 40.0], [30.0, 100.0]])
+    assert points_box(points, margin=0.0) == (10, 20, 50, 100)
+    assert points_box(points, margin=0.1) == pytest.approx((2, 12, 58, 108))
+    assert points_box(points[:1], margin=0.1, least=10) == pytest.approx((4, 14, 16, 26))
+    assert points_box(points[:1], margin=0.1) == (10, 20, 10, 20)
+
+
+def test_clip_box_keeps_what_is_on_the_photo() -> None:
+    assert clip_box((-5, 3, 50, 200), (40, 100)) == (0, 3, 40, 100)
+    for beside in ((50, 0, 60, 10), (-20, 0, -10, 10), (0, 200, 10, 300)):
+        left, top, right, bottom = clip_box(beside, (40, 100))
+        assert (right - left) * (bottom - top) == 0
+
+
+def test_overlaps_of_boxes() -> None:
+    boxes = np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30], [3, 3, 3, 9]])
+    assert overlaps(boxes[:1], boxes) == pytest.approx(np.array([[1, 1 / 3, 0, 0]]))
+    assert overlaps(boxes[3:], boxes[3:]) == 0  # no area
+    assert overlaps(boxes, boxes[:0]).shape == (4, 0)

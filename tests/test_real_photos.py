@@ -40,7 +40,7 @@ def test_eight_real_photos_are_learned_by_heart(garments: Path, tmp_path: Path, 
 
 @pytest.mark.slow
 @pytest.mark.timeout(4 * 3600)
-@pytest.mark.parametrize("name", [name for name in shipped_recipes() if name != "demo"])
+@pytest.mark.parametrize("name", [name for name in shipped_recipes(task="keypoints") if name != "demo"])
 def test_every_network_learns_eight_real_photos_by_heart(
     garments: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -77,7 +77,7 @@ def test_overfits_a_few_garments_and_the_saved_network_answers_as_well(table, tm
     )
     epochs: list[Progress] = []
     weights = fit(still, few, out=tmp_path / "run", validation=few, on_epoch=epochs.append)
-    errors = [epoch.ne for epoch in epochs if epoch.ne is not None]
+    errors = [epoch.scores["ne"] for epoch in epochs if epoch.scores]
     assert len(errors) == 3
     assert errors[-1] < 12 < 20 < errors[0], errors
     assert epochs[-1].best == min(errors)

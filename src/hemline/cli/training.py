@@ -177,7 +177,7 @@ def models(
 
     typer.echo("| recipe | network | arXiv | params | GFLOPs | size | outputs |")
     typer.echo("|---|---|---|---|---|---|---|")
-    for name, path in shipped_recipes().items():
+    for name, path in shipped_recipes(task="keypoints").items():
         recipe = read_recipe(path)
         measured = measure_network(**model_arguments(recipe))
         typer.echo(

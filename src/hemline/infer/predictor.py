@@ -151,8 +151,14 @@ class Predictor(Finder):
 
     def guess(self, image_id: str, category: str, size_wh: Size) -> Prediction:
         self.check_category(category)
+        return self._guess_in(photo_box(size_wh), image_id, category)
+
+    def _guess_in(self, box: Box, image_id: str, category: str) -> Prediction:
+        """Place the category's mean layout in a part of a photo."""
         shares = np.array([share or (np.nan, np.nan) for share in self.schema.layouts[category]])  # (24, 2)
-        return Prediction(image_id, category, shares * size_wh, np.where(np.isnan(shares[:, 0]), np.nan, 0.0))
+        left, top, right, bottom = box
+        keypoints = shares * (right - left, bottom - top) + (left, top)
+        return Prediction(image_id, category, keypoints, np.where(np.isnan(shares[:, 0]), np.nan, 0.0))
 
     def _merge_coordinates(self, prepared: Sequence[Crops]) -> tuple[np.ndarray, np.ndarray]:
         """Decode all views, and average the points (B, K, 2) and scores (B, K) on the photos."""
@@ -184,7 +190,7 @@ class Predictor(Finder):
         indices = np.array(self.schema.indices)
         predictions = []
         for row, (photo, category, image_id) in enumerate(zip(prepared, categories, image_ids, strict=True)):
-            prediction = self.guess(image_id, category, photo.size_wh)
+            prediction = self._guess_in(photo.box, image_id, category)
             channels = np.flatnonzero(found[row] & np.isin(indices, CATEGORY_KEYPOINTS[category]))
             prediction.keypoints[indices[channels]] = np.clip(points[row, channels], 0, photo.size_wh)
             prediction.scores[indices[channels]] = scores[row, channels]

@@ -65,6 +65,8 @@ class Schema:
         """
         if content.get("format", FORMAT) > FORMAT:
             raise WeightsError(f"{source}: written by a newer hemline (format {content['format']}); upgrade hemline")
+        if "detector" in content:
+            raise WeightsError(f"{source}: a garment detector, which has no keypoints; give it as --detect")
         if "flip" in content:  # format 1
             rest = {key: value for key, value in content.items() if key != "flip"}
             content = {**rest, "predict": {"flip": content["flip"]}, "format": FORMAT}

@@ -126,7 +126,7 @@ class DetectionDataset(Dataset[Any]):
         is_empty = rng.random() < self.empty
         count = 0 if is_empty else int(rng.integers(self.garments[0], self.garments[1] + 1))
         cutouts = [self._cut_out(rng, row if at == 0 else int(rng.integers(len(self.table)))) for at in range(count)]
-        scene = compose(rng, cutouts, size=2 * self.size, backdrop=self._backdrop(rng))
+        scene = compose(rng, cutouts, size=3 * self.size // 2, backdrop=self._backdrop(rng))
         return scene.image, list(scene.garments), [mask.astype(np.uint8) * 255 for mask in scene.masks]
 
     def _garments_on(self, row: int) -> list[Annotation]:

@@ -55,6 +55,9 @@ class DetectorNetwork(nn.Module):
     def __init__(self, detector: nn.Module, body: nn.Module) -> None:
         super().__init__()
         self.detector = detector
+        head = getattr(detector, "head", None)
+        if head is not None:  # of one stage
+            head.register_forward_hook(_in_full_precision)
         self._body = (body,)  # not a second name for its parameters
 
     def forward(self, images: Tensor, targets: list[dict[str, Tensor]] | None = None) -> Losses | Boxes:
@@ -77,8 +80,12 @@ class DetectorNetwork(nn.Module):
                 f"a detector needs a height and width that are multiples of {self.size_multiple}, "
                 f"got {height} x {width}; use {fitting[0]} x {fitting[1]}"
             )
-        found: Losses | Boxes = self.detector(list(images.float() / 255), targets)
-        return found
+        found: Any = self.detector(list(images.float() / 255), targets)
+        if targets is not None and self.training:
+            losses: Losses = found
+            return losses
+        # Detectors of one stage may name label 0, which stands for nothing here and which nothing taught them.
+        return [{name: values[each["labels"] > 0] for name, values in each.items()} for each in found]
 
     def backbone_parameters(self) -> list[nn.Parameter]:
         """List the parameters that came pretrained, for a learning rate of their own."""
@@ -89,6 +96,11 @@ class DetectorNetwork(nn.Module):
         for module in self._body[0].modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
+
+
+def _in_full_precision(head: nn.Module, inputs: Any, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave mixed precision behind the head: scores in bfloat16 differ by 0.004, boxes by a pixel."""
+    return {name: output.float() for name, output in outputs.items()}
 
 
 class _Pyramid(nn.Module):
@@ -123,11 +135,13 @@ def fcos(
         classes: number of labels, 0 included.
         weights: of the backbone, see `build_backbone`.
         backbone: timm's name of it.
-        channels: of the pyramid (strides 8 to 128) and of the heads.
+        channels: of the pyramid (strides 8 to 128) and of the heads; a multiple of 32.
         convs: convolutions in each head.
         common: what all torchvision detectors take.
     Source: Tian et al. 2019, arXiv 1904.01355. Differs: 96 channels and 2 convolutions instead of 256 and 4.
     """
+    if channels % 32:
+        raise RecipeError(f"fcos: channels is a multiple of 32, got {channels}")
     body = build_backbone(backbone, weights=weights, levels=3)
     pyramid = _Pyramid(body, channels)
     anchors = AnchorGenerator(tuple((stride,) for stride in pyramid.strides), ((1.0,),) * len(pyramid.strides))

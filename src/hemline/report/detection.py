@@ -192,8 +192,10 @@ def print_box_scores(scores: BoxScores, *, photos: int, console: Console | None 
     ):
         table.add_row(name, value)
     console.print(table)
+    if not scores.found:
+        return
     spread = ", ".join(f"{np.hypot(mean, deviation):.3f}" for mean, deviation in scores.side_errors)
-    console.print(f"Crops like its boxes: augment.box_errors = [{spread}]", soft_wrap=True)
+    console.print(f"Crops like its boxes: augment.box_errors = [{spread}]", soft_wrap=True, markup=False)
 
 
 def _average_precision(photos: Sequence[LabelledPhoto], found: Sequence[Sequence[Detection]]) -> tuple[float, float]:

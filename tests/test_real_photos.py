@@ -51,3 +51,16 @@ def test_every_network_learns_eight_real_photos_by_heart(
     result = overfit(read_recipe(recipe_path(name)), photos)
     assert result["ne"] < 1.0
     assert result["constant"] > 10.0  # so that the network looks at the photo
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("name", shipped_recipes(task="detection"))
+def test_every_detector_learns_twenty_real_photos_by_heart(
+    garments: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    from overfit_detectors import overfit, twenty_photos
+
+    photos = twenty_photos(read_roots([f"{garments}:Annotations/train.csv"])[0])
+    assert overfit(name, photos)["ap50"] >= 0.95

@@ -26,7 +26,7 @@ def test_without_switches_the_crop_is_the_plain_one():
 
 
 def test_recipes_from_before_the_newer_switches_train_on_the_same_crops():
-    """What the code without `aspect`, `crop`, `half`, `blur`, `noise` and `paste` gave, and where it left the rng."""
+    """What the code without `aspect`, `box`, `crop`, `half`, `blur`, `noise`, `paste` gave; where it left the rng."""
     y, x = np.mgrid[0:400, 0:300]
     photo = np.stack([x * 3 + y, y * 2 - x, x * y // 50], 2).astype(np.uint8)
     switches = {"flip": 0.5, "rotation": 30.0, "scale": (0.75, 1.3), "shift": 0.08, "erase": 0.5}
@@ -106,6 +106,22 @@ def test_crop_leaves_no_room_where_there_is_none():
     assert (draw_boxes(Augmenter(crop=1.0, crop_margin=0.05), corners, count=5) == BOX).all()
 
 
+def test_box_is_a_detectors_box_about_the_points():
+    exact = Augmenter(box=1.0, box_margin=0.1)
+    assert exact.draw_box(rng(), PHOTO, POINTS) == pytest.approx((57, 57, 223, 333))  # 23 of 230 pixels on each side
+    errors = (0.02, 0.05, 0.0, 0.1)
+    jittered = Augmenter(box=1.0, box_margin=0.1, box_errors=errors)
+    boxes = np.array([jittered.draw_box(rng(seed), PHOTO, POINTS) for seed in range(2000)])
+    off = (boxes - (57, 57, 223, 333)) / np.tile([223 - 57, 333 - 57], 2)
+    assert off.mean(0) == pytest.approx(np.zeros(4), abs=0.005)
+    assert (off.std(0) <= np.array(errors) * 1.02).all()
+    assert (off.std(0) >= np.array(errors) * 0.85).all()  # the tails beyond twice of it are cut
+    assert ((boxes >= 0) & (boxes <= np.tile(PHOTO, 2))).all()
+    sometimes = Augmenter(box=0.3, box_margin=0.1)
+    happened = [sometimes.draw_box(rng(seed), PHOTO, POINTS) != BOX for seed in range(1000)]
+    assert np.mean(happened) == pytest.approx(0.3, abs=0.05)
+
+
 def test_half_is_one_of_four_boxes():
     # The middle is (140, 195): 3 points left, 3 right (the fifth is on the line), 2 above, 3 below.
     # A box is at least a quarter of 400 wide and high; the upper points are only 10 apart.
@@ -121,7 +137,7 @@ def test_half_is_one_of_four_boxes():
     assert counts.min() > 50
 
 
-@pytest.mark.parametrize("switch", [{"half": 1.0}, {"crop": 1.0}])
+@pytest.mark.parametrize("switch", [{"half": 1.0}, {"crop": 1.0}, {"box": 1.0, "box_errors": (0.2, 0.2, 0.2, 0.2)}])
 def test_any_number_of_points_gives_a_box(switch):
     for points in (np.zeros((0, 2)), POINTS[:1], POINTS[[0, 0]], np.array([[-50.0, -50], [-40, 900]])):
         draw_boxes(Augmenter(**switch), points, count=20)

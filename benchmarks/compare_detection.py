@@ -3,13 +3,13 @@
     python benchmarks/compare_detection.py run --network RUN --detector RUN [RUN ...] --val ROOT:val.csv
     python benchmarks/compare_detection.py table
 
-Two trials. `photos`: each validation photo has one garment of a known category; NE is compared with the whole photo's on
-the same garments. `scenes`: pictures of two to four garments, cut out of validation photos or drawn, and of none; the
-detector says what and where. `run` keeps the numbers as benchmarks/results/detection.json, `table` writes
+Two trials. `photos`: each validation photo has one garment of a known category; NE is compared with the whole photo's
+on the same garments. `scenes`: pictures of two to four garments, cut out of validation photos or drawn, and of none;
+the detector says what and where. `run` keeps the numbers as benchmarks/results/detection.json, `table` writes
 docs/detection.md from them.
 
-A garment counts as found where an answer overlaps its true box by half (intersection over union), and as named where that
-answer has its category. NE of scenes is that of the named ones; beside it is NE with their true boxes.
+A garment counts as found where an answer overlaps its true box by half (intersection over union), and as named where
+that answer has its category. NE of scenes is that of the named ones; beside it is NE with their true boxes.
 """
 
 from __future__ import annotations

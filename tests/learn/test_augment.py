@@ -117,6 +117,10 @@ def test_box_is_a_detectors_box_about_the_points():
     assert (off.std(0) <= np.array(errors) * 1.02).all()
     assert (off.std(0) >= np.array(errors) * 0.85).all()  # the tails beyond twice of it are cut
     assert ((boxes >= 0) & (boxes <= np.tile(PHOTO, 2))).all()
+    wildest = Augmenter(box=1.0, box_errors=(0.2, 0.2, 0.2, 0.2))
+    for points in (POINTS[:1], POINTS[[0, 0]], np.array([[-50.0, -50], [-40, 900]])):
+        boxes = np.array([wildest.draw_box(rng(seed), PHOTO, points) for seed in range(300)])
+        assert (boxes[:, 2:] > boxes[:, :2]).all()
     sometimes = Augmenter(box=0.3, box_margin=0.1)
     happened = [sometimes.draw_box(rng(seed), PHOTO, POINTS) != BOX for seed in range(1000)]
     assert np.mean(happened) == pytest.approx(0.3, abs=0.05)
@@ -137,7 +141,7 @@ def test_half_is_one_of_four_boxes():
     assert counts.min() > 50
 
 
-@pytest.mark.parametrize("switch", [{"half": 1.0}, {"crop": 1.0}, {"box": 1.0, "box_errors": (0.2, 0.2, 0.2, 0.2)}])
+@pytest.mark.parametrize("switch", [{"half": 1.0}, {"crop": 1.0}, {"box": 1.0}])
 def test_any_number_of_points_gives_a_box(switch):
     for points in (np.zeros((0, 2)), POINTS[:1], POINTS[[0, 0]], np.array([[-50.0, -50], [-40, 900]])):
         draw_boxes(Augmenter(**switch), points, count=20)

@@ -128,6 +128,7 @@ def test_what_is_no_detector_is_refused(table, tmp_path):
     [
         ({"model": {"options": {"size": 3}}}, "model.options must not set size"),
         ({"train": {"swa": 0.5}}, "train.swa is not for detectors"),
+        ({"sampling": {"hard": 0.5}}, "sampling.hard is not for detectors"),
         ({"model": {"name": "yolo"}}, "unknown detector 'yolo'"),
     ],
 )

@@ -16,6 +16,7 @@ from hemline.learn import fit as loop
 from hemline.learn.checkpoint import read_weights
 from hemline.learn.dataset import EpochBatches
 from hemline.learn.fit import fit
+from hemline.learn.keypoint_task import KeypointTask
 from hemline.recipe import Recipe, parse_recipe
 from hemline.synth.stream import write_drawn_set
 
@@ -55,7 +56,7 @@ def recipe(sampling: dict | None = None, loss: dict | None = None, **train) -> R
 def script_errors(monkeypatch: pytest.MonkeyPatch, *errors: float) -> None:
     """Let validation find these values of NE, one after the other."""
     found = iter([float(error) for error in errors])
-    monkeypatch.setattr(loop._Run, "_measure", lambda run, validation: next(found))
+    monkeypatch.setattr(loop._Run, "_measure", lambda run, validation: {"ne": next(found)})
 
 
 def logged(folder: Path, column: str) -> list[float]:
@@ -163,21 +164,12 @@ def test_rare_and_balanced_garments_are_seen_more_often(table, tmp_path, monkeyp
 
 def test_hard_garments_are_seen_more_often(table, tmp_path, monkeypatch):
     epochs = rows_of_epochs(monkeypatch)
-    total_loss = loop.total_loss
+    own = KeypointTask.loss
 
-    def judge(*args, **kwargs):
-        loss, _ = total_loss(*args, **kwargs)
-        return loss, torch.where(torch.tensor(steps[-1]) == 7, 100.0, 1.0)
+    def judge(task, model, batch):
+        return own(task, model, batch)[0], torch.where(batch["row"] == 7, 100.0, 1.0)
 
-    steps: list[list[int]] = []
-    step = loop._Run._step
-
-    def note(run, batch):
-        steps.append(batch["row"].tolist())
-        return step(run, batch)
-
-    monkeypatch.setattr(loop, "total_loss", judge)
-    monkeypatch.setattr(loop._Run, "_step", note)
+    monkeypatch.setattr(KeypointTask, "loss", judge)
     fit(recipe(sampling={"hard": 0.1, "hard_repeat": 6}), table, out=tmp_path)
     assert epochs[0].count(7) == 1
     assert all(epoch.count(7) in (4, 5) for epoch in epochs[1:])  # 12 * 6 / 17

@@ -121,7 +121,7 @@ class Augmenter:
 
     def _draw_detected(self, rng: np.random.Generator, size_wh: tuple[int, int], points: np.ndarray) -> Box:
         """Draw a box about the points as a detector would give it; inside the photo, never without area."""
-        true = np.array(points_box(points, margin=self.box_margin, least=_LEAST_SIDE / 4 * max(size_wh)))
+        true = np.array(points_box(points, margin=self.box_margin, least=_LEAST_SIDE * max(size_wh)))
         errors = np.array(self.box_errors) * rng.standard_normal(4).clip(-2, 2)
         moved = true + errors * np.tile(true[2:] - true[:2], 2)
         middle = ((moved[:2] + moved[2:]) / 2).clip(0, size_wh)  # labels may lie beside the photo

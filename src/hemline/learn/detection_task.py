@@ -31,7 +31,7 @@ class DetectionTask(Task):
         data: labelled garments with paths.
         resume: the network's weights come from a state file, so that none are loaded here.
     Raises:
-        RecipeError: model.options holds what other keys say, or train.swa, which needs losses of single batches.
+        RecipeError: model.options holds what other keys say; or a key that detectors cannot have.
     """
 
     metrics = ("ap", "ap50", "keypoint_recall")
@@ -42,6 +42,8 @@ class DetectionTask(Task):
             raise RecipeError(f"model.options must not set {', '.join(taken)}: hemline does, from other keys")
         if recipe.train.swa:
             raise RecipeError("train.swa is not for detectors, whose batch norm it cannot refresh; use train.ema")
+        if recipe.sampling.hard:
+            raise RecipeError("sampling.hard is not for detectors, whose losses are not known photo by photo")
         self.recipe = recipe
         arguments: dict[str, Any] = {
             "name": recipe.model.name,

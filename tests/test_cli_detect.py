@@ -197,3 +197,23 @@ def test_evaluate_boxes(hemline, runs, drawn):
     assert "5 photos" in text
     assert "keypoint recall" in text
     assert load_detector(runs["much"], device="cpu").score == 0.1
+
+
+def test_the_detector_can_be_asked_otherwise(hemline, runs, drawn, tmp_path):
+    out = tmp_path / "pred.csv"
+    arguments = ("predict", runs["points"], drawn / "Images", "--out", out)
+    assert (
+        hemline(*arguments, "--detect", runs["nothing"], "--set", "detect.score=0.1", "--set", "detect.most=1")[0] == 0
+    )
+    assert len(read_instances(out)) == 5
+    for change, expected in (
+        ("detect.margin=0.2", "detect.margin is what the detector has learned"),
+        ("detect.score=2.0", "--set detect.score=2.0: 'detect.score': must be below 1, got 2.0"),
+        ("detect.scores=0.2", "unknown key 'detect.scores'. Did you mean 'detect.score'"),
+    ):
+        code, _, problems = hemline(*arguments, "--detect", runs["much"], "--set", change)
+        assert code == 2
+        assert expected in problems
+    code, _, problems = hemline(*arguments, "--category", "skirt", "--set", "detect.score=0.1")
+    assert code == 2
+    assert "--set detect.score=0.1: there is no detector to ask; give one with --detect" in problems

@@ -389,26 +389,29 @@ def parse_recipe(
     return parse_section(Recipe, content, source=source, overridden=overridden)
 
 
-def parse_changes(overrides: Iterable[str], *, sections: Sequence[str]) -> dict[str, dict[str, Any]]:
+def parse_changes(
+    overrides: Iterable[str], *, sections: Sequence[str], task: str = "keypoints"
+) -> dict[str, dict[str, Any]]:
     """Read `key=value` overrides of some sections alone, for a network that is trained already.
 
     Args:
         overrides: as for `read_recipe`.
         sections: those that may change.
+        task: of the network, a key of TASKS.
     Returns:
         for each of these sections the keys that were set, and their values.
     Raises:
         RecipeError: another section, an unknown key or a value out of range.
     """
-    content: dict[str, Any] = {"name": "changes"}
+    content: dict[str, Any] = {"name": "changes", "task": task}
     overridden = {}
     for override in overrides:
         key = apply_override(content, override)
-        if key[0] in Recipe.model_fields and key[0] not in sections:
+        if key[0] in TASKS[task].model_fields and key[0] not in sections:
             may = " and ".join(f"{section}.*" for section in sections)
             raise RecipeError(f"--set {override}: only {may} can change after training")
         overridden[key] = override
-    changed = parse_recipe(content, overridden=overridden)
+    changed = parse_section(TASKS[task], content, source="changes", overridden=overridden)
     return {section: getattr(changed, section).model_dump(exclude_unset=True) for section in sections}
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hemline.cli.app import app, progress
-from hemline.errors import DataError, require_extra
+from hemline.errors import DataError, RecipeError, require_extra
 
 
 @app.command()
@@ -61,7 +61,8 @@ def predict(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change a key of [predict] or [decode] for all networks: predict.views=[1.0,1.25]. May be repeated.",
+            help="Change a key of [predict] or [decode] for all networks, or of the detector's [detect]: "
+            "predict.views=[1.0,1.25], detect.score=0.3. May be repeated.",
         ),
     ] = None,
 ) -> None:
@@ -92,6 +93,10 @@ def predict(
     all_csv = all(place.suffix.lower() == ".csv" for place in photos)
     if detect and not all_csv and any(place.suffix.lower() == ".csv" for place in photos):
         raise DataError("with --detect, name CSVs, which say what is on each photo, or photos, but not both at once")
+    changes = [each for each in set_ or () if not each.startswith("detect.")]
+    of_detector = [each for each in set_ or () if each.startswith("detect.")]
+    if of_detector and not detect:
+        raise RecipeError(f"--set {of_detector[0]}: there is no detector to ask; give one with --detect")
     predictor = load_predictor(
         model,
         device=device,
@@ -100,7 +105,8 @@ def predict(
         others=[split_weight(other) for other in with_ or ()],
         refiner=refine_with,
         detector=detect,
-        **parse_changes(set_ or (), sections=("predict", "decode")),
+        **parse_changes(changes, sections=("predict", "decode")),
+        **parse_changes(of_detector, sections=("detect",), task="detection"),
     )
     sources, notes = find_sources(
         photos,
@@ -124,13 +130,13 @@ def predict(
         write_scores = files.enter_context(open_score_writer(scores, instances=several)) if scores else None
         for outcome in outcomes:
             image_id = outcome.source.image_id
-            sizes_wh[image_id] = outcome.size_wh
+            if coco:
+                sizes_wh[image_id] = outcome.size_wh
+                garments += [(each.prediction, each.box, each.score) for each in outcome.garments]
             for garment in outcome.garments:
                 write(image_id, garment.prediction.category, garment.prediction.points)
                 if write_scores:
                     write_scores(garment.prediction)
-                if coco:
-                    garments.append((garment.prediction, garment.box, garment.score))
             if outcome.error:
                 unreadable += 1
                 typer.echo(f"hemline: {outcome.error}", err=True)

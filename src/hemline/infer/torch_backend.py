@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hemline.errors import HemlineError, WeightsError
+from hemline.errors import HemlineError, RecipeError, WeightsError
 from hemline.infer.build import DEFAULT_MARGIN, build_predictor
 from hemline.infer.detect_then_find import DetectThenFind
 from hemline.infer.detector import Detector, DetectorSchema, RunDetector
@@ -36,6 +36,7 @@ def load_predictor(
     detector: Path | None = None,
     predict: Mapping[str, Any] | None = None,
     decode: Mapping[str, Any] | None = None,
+    detect: Mapping[str, Any] | None = None,
 ) -> Finder:
     """Load a trained network, or several that answer together, for prediction.
 
@@ -49,6 +50,7 @@ def load_predictor(
         detector: a garment detector in front of all that.
         predict: keys of the recipe's [predict] to change, see `build_predictor`.
         decode: keys of the recipe's [decode] to change.
+        detect: keys of the detector's [detect] to change, see `load_detector`.
     Returns:
         a Predictor, unless options call for more.
     Raises:
@@ -71,7 +73,7 @@ def load_predictor(
     if detector is None:
         return finder
     margin = {**schema.predict, **options}.get("margin", DEFAULT_MARGIN)
-    return DetectThenFind(load_detector(detector, device=device), finder, margin=margin)
+    return DetectThenFind(load_detector(detector, device=device, **(detect or {})), finder, margin=margin)
 
 
 def _load_network(path: Path, device: torch.device) -> tuple[Run, Schema, dict[str, Any]]:
@@ -116,11 +118,14 @@ def load_detector(path: Path, *, device: str = "auto", batch_size: int | None = 
 
     Args:
         path, device, batch_size: as for `load_predictor`.
-        options: score, overlap and most, instead of the recipe's; None leaves the recipe's.
+        options: score, overlap and most, instead of the recipe's.
     Raises:
+        RecipeError: `margin`, which the detector has learned and which cannot change.
         WeightsError: no such folder or file, or it holds no detector, or weights that do not fit.
         HemlineError: a device that cannot be used.
     """
+    if "margin" in options:
+        raise RecipeError("detect.margin is what the detector has learned; predict.margin gives its boxes more room")
     place = choose_device(device)
     weights = find_weights(path)
     tensors, description = read_weights(weights)

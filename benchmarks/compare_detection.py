@@ -16,9 +16,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +35,14 @@ from hemline.infer.finder import Finder
 from hemline.infer.torch_backend import load_detector, load_predictor
 from hemline.metrics import bootstrap_interval, mean_error, point_errors
 from hemline.report.detection import LabelledPhoto, judge_boxes, match_boxes
+from hemline.report.speed import relative_speed
 from hemline.synth.scene import Scene, compose, cut_out, present_points, spare_strip
 from hemline.synth.stream import draw
 
 RESULTS = Path(__file__).resolve().parent / "results" / "detection.json"
 WHOLE, TRUE, AGAIN = "whole photo", "true box", "second look (coarse to fine)"
 SCENES, EMPTY, SCENE_SIZE = 150, 100, 512
-TIMED, ROUNDS = 32, 3
+TIMED = 32
 
 Points = Callable[[Sequence[np.ndarray], Sequence[str]], np.ndarray]
 """A pipeline: photos and their categories to points (N, 24, 2)."""
@@ -85,6 +85,7 @@ def try_photos(
         pipelines[f"{name}, then a second look"] = whole_photos(DetectThenFind(detector, again, margin=margin))
     results: dict[str, Any] = {}
     errors = {}
+    timed = images[:TIMED], validation.categories[:TIMED]
     for name, points in pipelines.items():
         found = points(images, validation.categories)
         errors[name] = point_errors(found, validation.points, categories=validation.categories)
@@ -93,7 +94,7 @@ def try_photos(
             "ne": mean_error(errors[name]),
             "difference": mean_error(difference),
             "interval": bootstrap_interval(difference),
-            "speed": relative_speed(points, pipelines[WHOLE], images[:TIMED], validation.categories[:TIMED]),
+            "speed": relative_speed(partial(points, *timed), partial(pipelines[WHOLE], *timed)),
         }
         print(name, results[name], flush=True)
     truth = [
@@ -209,17 +210,6 @@ def room(points: np.ndarray, image: np.ndarray, *, margin: float) -> tuple[float
     """Box a garment's points (24, 3) on an image."""
     present = points[points[:, 2] != ABSENT, :2]
     return clip_box(points_box(present, margin=margin), (image.shape[1], image.shape[0]))
-
-
-def relative_speed(own: Points, other: Points, photos: Sequence[np.ndarray], categories: Sequence[str]) -> float:
-    """Compare photos per second of two pipelines, in turns."""
-    times: dict[int, list[float]] = {0: [], 1: []}
-    for _ in range(ROUNDS):
-        for which, points in enumerate((own, other)):
-            began = time.perf_counter()
-            points(photos, categories)
-            times[which].append(time.perf_counter() - began)
-    return statistics.median(times[1]) / statistics.median(times[0])
 
 
 def write_page() -> None:

@@ -21,8 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,6 +38,7 @@ from hemline.learn.fit import fit
 from hemline.learn.losses import total_loss
 from hemline.models.count import count_flops, count_parameters
 from hemline.recipe import Recipe, parse_recipe, read_recipe, shipped_recipes
+from hemline.report.speed import relative_speed
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "benchmarks" / "results" / "networks"
@@ -127,13 +126,14 @@ def hardware() -> str:
 def relative_speeds(recipe: Recipe, data: AnnotationTable, *, rounds: int = 3) -> tuple[float, float]:
     """Measure photos per second of training steps and of forward passes, as shares of the reference's."""
     reference = on_equal_terms(read_recipe(shipped_recipes()[REFERENCE]))
-    steps = [_steps(recipe, data), _steps(reference, data)]
-    ratios = []
-    for own, other in zip(*steps, strict=True):  # training, predicting
-        own(), other()
-        times = [(_seconds(own), _seconds(other)) for _ in range(rounds)]
-        ratios.append(statistics.median(theirs for _, theirs in times) / statistics.median(mine for mine, _ in times))
-    return ratios[0], ratios[1]
+    functions = zip(_steps(recipe, data), _steps(reference, data), strict=True)  # training, predicting
+    training, predicting = (_speed(own, other, rounds=rounds) for own, other in functions)
+    return training, predicting
+
+
+def _speed(own: Callable[[], None], other: Callable[[], None], *, rounds: int) -> float:
+    own(), other()  # once to warm up
+    return relative_speed(own, other, rounds=rounds)
 
 
 def _steps(recipe: Recipe, data: AnnotationTable) -> tuple[Callable[[], None], Callable[[], None]]:
@@ -156,21 +156,19 @@ def _steps(recipe: Recipe, data: AnnotationTable) -> tuple[Callable[[], None], C
         total_loss(stages, target, weight, terms=recipe.loss.pairs)[0].backward()
         optimizer.step()
         optimizer.zero_grad()
+        wait()
 
     def predict() -> None:
         network.eval()
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16):
             network(images)
+        wait()
+
+    def wait() -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
 
     return train, predict
-
-
-def _seconds(step: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    step()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
 
 
 def speed(result: dict[str, Any], kind: str) -> str:

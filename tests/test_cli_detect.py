@@ -22,13 +22,7 @@ from hemline.models import build_model
 from hemline.models.detectors import build_detector
 from hemline.synth.stream import write_drawn_set
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

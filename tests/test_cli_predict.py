@@ -17,13 +17,7 @@ from hemline.infer.torch_backend import load_predictor
 from hemline.learn.checkpoint import write_weights
 from hemline.models import build_model
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def write_run(folder: Path, categories: tuple[str, ...]) -> Path:

@@ -14,15 +14,9 @@ from hemline.infer.torch_backend import load_predictor, torch_runner
 from hemline.learn.checkpoint import write_weights
 from hemline.models import build_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MODEL = {"name": "cpn", "backbone": "mobilenetv2_035", "keypoints": 4, "channels": 16}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from hemline.annotation import AnnotationTable
 from hemline.errors import RecipeError
@@ -20,6 +19,8 @@ from hemline.metrics import bootstrap_interval, ne, point_errors
 from hemline.recipe import parse_recipe, write_recipe
 from hemline.study import Study, read_study
 from hemline.synth.stream import write_drawn_set
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SMALL = {
     "name": "small",
@@ -53,14 +54,6 @@ FLIP = """
 name = "no flip"
 set = ["predict.flip=false"]
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,8 @@ from hemline.metrics import ne
 from hemline.recipe import Recipe, parse_recipe, read_recipe, write_recipe
 from hemline.synth.stream import write_drawn_set
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = {
     "name": "small",
     "model": {"name": "cpn", "backbone": "test_resnet", "options": {"channels": 32}},
@@ -38,14 +40,6 @@ SMALL = {
     "augment": {"rotation": 10.0},
     "train": {"epochs": 2, "batch_size": 4, "workers": 0, "accelerator": "cpu", "lr": 2e-3},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

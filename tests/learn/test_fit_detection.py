@@ -23,6 +23,8 @@ from hemline.report.detection import judge_detector, label_photos
 from hemline.synth.stream import write_drawn_set
 from hemline.toml_file import parse_section
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL: dict[str, Any] = {
     "name": "small",
     "task": "detection",
@@ -36,14 +38,6 @@ STILL = {
     **{"flip": 0.0, "rotation": 0.0, "scale": [1.0, 1.0], "shift": 0.0, "brightness": 0.0, "contrast": 0.0},
     **{"saturation": 0.0, "hue": 0.0, "gray": 0.0},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +101,7 @@ def test_a_trained_detector_can_be_the_start_of_another(table, tmp_path):
     expected = read_weights(first)[0]
     weights = [key for key in expected if key.endswith("weight")]
     assert all(torch.allclose(tensors[key], expected[key], atol=1e-6) for key in weights)
-    with pytest.raises(WeightsError, match="cannot be a start: it is no detector of skirt"):
+    with pytest.raises(WeightsError, match="its categories are others; give a network of skirt"):
         fit(
             recipe(model={"weights": str(first)}).model_copy(update={"categories": ("skirt",)}),
             table,

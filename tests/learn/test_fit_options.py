@@ -20,15 +20,9 @@ from hemline.learn.keypoint_task import KeypointTask
 from hemline.recipe import Recipe, parse_recipe
 from hemline.synth.stream import write_drawn_set
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TRAIN = {"epochs": 4, "batch_size": 4, "workers": 0, "accelerator": "cpu", "lr": 2e-3}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,6 +12,8 @@ from torch import Tensor
 from hemline.codecs import build_codec
 from hemline.codecs.coordinates import CoordinateCodec
 from hemline.learn.losses import LOSS_CODECS, LOSS_OUTPUT, LOSSES, Output, total_loss
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 KEYPOINTS, LIMBS = (15, 16, 17, 18), ((0, 1), (0, 2), (1, 3))
 
@@ -49,14 +51,6 @@ OPTIMUM: dict[str, Callable[[Output], Output]] = {
 
 NOT_PER_KEYPOINT = {"background_mse", "paf_mse"}
 CASES = [(name, codec) for name, codecs in LOSS_CODECS.items() for codec in codecs]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def encode(name: str, *, visible: tuple[bool, ...] = (True, True)) -> Output:

@@ -6,7 +6,6 @@ Expected values are worked out by hand.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,15 +14,9 @@ import torch
 from hemline.codecs import build_codec
 from hemline.learn.losses import LOSSES, total_loss
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 LOG_2, LOG_3 = math.log(2), math.log(3)  # the sigmoid of LOG_3 is 3/4
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def heatmap(*rows: list[float]) -> torch.Tensor:

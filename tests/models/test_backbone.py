@@ -12,13 +12,7 @@ from safetensors.torch import save_file
 from hemline.errors import RecipeError, WeightsError
 from hemline.models.backbone import build_backbone
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def save(state, path):

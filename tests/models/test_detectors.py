@@ -12,6 +12,8 @@ from hemline.errors import RecipeError, ShapeError, WeightsError
 from hemline.models import detectors
 from hemline.models.detectors import DETECTORS, LEAST_SCORE, DetectorNetwork, build_detector
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FAST = {"samples": 16, "proposals": 20}
 OPTIONS = {
     "fcos": {"backbone": "test_resnet", "channels": 64, "convs": 1},
@@ -19,14 +21,6 @@ OPTIONS = {
     "maskrcnn": FAST,
     "retinanet": {},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def build(name: str, *, size: int = 64, **options) -> DetectorNetwork:

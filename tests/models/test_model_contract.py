@@ -14,6 +14,8 @@ from hemline.models import MODELS, build_model
 from hemline.models.joint_paf import JointPAF
 from hemline.models.network import Network
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 KEYPOINTS, LIMBS = 5, 3
 
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -54,12 +56,8 @@ every_config = pytest.mark.parametrize("config", CONFIGS)
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _seed() -> None:
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 @cache

@@ -13,14 +13,12 @@ from hemline.errors import RecipeError
 from hemline.learn.losses import total_loss
 from hemline.models import build_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _seed() -> None:
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 def photos(count: int, size: int) -> torch.Tensor:

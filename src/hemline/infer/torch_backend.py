@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hemline.errors import HemlineError, RecipeError, WeightsError
 from hemline.infer.build import DEFAULT_MARGIN, build_predictor
@@ -78,10 +78,7 @@ def load_predictor(
 
 def _load_network(path: Path, device: torch.device) -> tuple[Run, Schema, dict[str, Any]]:
     """Load one network: what runs it, its schema, and the recipe that it was trained with."""
-    weights = find_weights(path)
-    tensors, description = read_weights(weights)
-    if "schema" not in description:
-        raise WeightsError(f"{weights}: a training state, not a network; give the run folder, or its {LAST}")
+    weights, tensors, description = _read_network(path)
     schema = Schema.from_json(description["schema"], source=str(weights))
     model = build_model(**schema.model)
     load_strictly(model, tensors, source=str(weights))
@@ -113,6 +110,15 @@ def torch_runner(model: nn.Module, *, device: torch.device, autocast: Autocast =
     return run
 
 
+def _read_network(path: Path) -> tuple[Path, dict[str, Tensor], dict[str, Any]]:
+    """Read the weights of a run folder or a file, and their description, which has a schema."""
+    weights = find_weights(path)
+    tensors, description = read_weights(weights)
+    if "schema" not in description:
+        raise WeightsError(f"{weights}: a training state, not a network; give the run folder, or its {LAST}")
+    return weights, tensors, description
+
+
 def load_detector(path: Path, *, device: str = "auto", batch_size: int | None = None, **options: Any) -> Detector:
     """Load a trained garment detector.
 
@@ -127,10 +133,7 @@ def load_detector(path: Path, *, device: str = "auto", batch_size: int | None = 
     if "margin" in options:
         raise RecipeError("detect.margin is what the detector has learned; predict.margin gives its boxes more room")
     place = choose_device(device)
-    weights = find_weights(path)
-    tensors, description = read_weights(weights)
-    if "schema" not in description:
-        raise WeightsError(f"{weights}: a training state, not a network; give the run folder, or its {LAST}")
+    weights, tensors, description = _read_network(path)
     schema = DetectorSchema.from_json(description["schema"], source=str(weights))
     network = build_detector(**schema.detector)
     load_strictly(network, tensors, source=str(weights))

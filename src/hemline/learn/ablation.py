@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,13 @@ from hemline.learn.run_folder import RECIPE
 from hemline.metrics import bootstrap_interval, mean_error, point_errors
 from hemline.recipe import Recipe, read_recipe, recipe_path
 from hemline.report.ablation import Effect
+from hemline.report.speed import relative_speed
 from hemline.study import BASE, Study, Switch
 
 RESULTS, RUNS = "results", "runs"
 """Folders of a study: what was measured, as small JSON files, and the run folders of what was trained."""
 
-_TIMED_PHOTOS, _TIMED_ROUNDS = 32, 3
+_TIMED_PHOTOS = 32
 
 
 @dataclass(frozen=True)
@@ -141,20 +142,13 @@ def _measure(
         recipe=recipe.model_dump(mode="json", exclude_defaults=True),
         data=data,
         errors=_to_the_front(point_errors(predicted.points[:, :, :2], rows.points, categories=rows.categories)),
-        speed=None if switch.trains else _relative_speed(finder, load_predictor(network(BASE, seed)), rows),
+        speed=None if switch.trains else _speed(finder, load_predictor(network(BASE, seed)), rows),
     )
 
 
-def _relative_speed(finder: Finder, base: Finder, rows: AnnotationTable) -> float:
-    """Predict a few photos with both in turn, and compare the median times."""
+def _speed(finder: Finder, base: Finder, rows: AnnotationTable) -> float:
     few = rows.select(range(len(rows))[:_TIMED_PHOTOS])
-    times: dict[int, list[float]] = {0: [], 1: []}
-    for _ in range(_TIMED_ROUNDS):
-        for which, asked in enumerate((base, finder)):
-            began = time.perf_counter()
-            predict_table(asked, few)
-            times[which].append(time.perf_counter() - began)
-    return statistics.median(times[0]) / statistics.median(times[1])
+    return relative_speed(partial(predict_table, finder, few), partial(predict_table, base, few))
 
 
 def _effect(switch: Switch, measured: list[Measured], base: list[Measured]) -> Effect:

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 from lightning.fabric import Fabric
+from torch import nn
 
 from hemline.annotation import AnnotationTable
 from hemline.codecs import DECODE_OPTIONS, decode_options
 from hemline.errors import RecipeError, WeightsError
 from hemline.images import image_size
+from hemline.infer.detector import DetectorSchema
 from hemline.infer.schema import Schema, channels_of, keypoint_names, mean_layouts
 from hemline.infer.torch_backend import find_weights
 from hemline.learn.augment import Augmenter
@@ -84,22 +86,23 @@ def build_network(
     return network, schema
 
 
-def load_start(network: Network, schema: Schema, path: Path) -> None:
+def load_start(network: nn.Module, schema: Schema | DetectorSchema, path: Path, *, same: str) -> None:
     """Fill a network with the weights of a trained one of the same kind.
 
     Args:
         network: filled in place.
         schema: what it predicts.
         path: a run folder, of which the best weights are taken, else the last; or a weights file.
+        same: what of the schemas must agree, "keypoints" or "categories".
     Raises:
-        WeightsError: no such weights, or those of another network or of other keypoints.
+        WeightsError: no such weights, or those of another network.
     """
     file = find_weights(path)
     tensors, description = read_weights(file)
-    known = description.get("schema", {}).get("keypoints")
-    if known != list(schema.keypoints):
+    known = description.get("schema", {}).get(same)
+    if known != list(getattr(schema, same)):
         raise WeightsError(
-            f"{file} cannot be a start: {'a training state' if known is None else 'its keypoints are others'}; give a "
+            f"{file} cannot be a start: {'a training state' if known is None else f'its {same} are others'}; give a "
             f"network of {', '.join(schema.categories)}"
         )
     load_strictly(network, tensors, source=str(file))

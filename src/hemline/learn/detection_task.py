@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from hemline.annotation import AnnotationTable
-from hemline.errors import RecipeError, WeightsError
+from hemline.errors import RecipeError
 from hemline.infer.detector import Detector, DetectorSchema
-from hemline.infer.torch_backend import Autocast, detector_runner, find_weights
+from hemline.infer.torch_backend import Autocast, detector_runner
 from hemline.learn.augment import Augmenter
-from hemline.learn.checkpoint import load_strictly, read_weights
+from hemline.learn.build import load_start
 from hemline.learn.detection_dataset import DetectionDataset
 from hemline.learn.task import Task
 from hemline.models.detectors import build_detector
@@ -59,7 +59,7 @@ class DetectionTask(Task):
         detect = recipe.detect.model_dump(exclude={"batch_size"})
         self.schema = DetectorSchema(recipe.categories, arguments, recipe.input.size, detect)
         if recipe.model.weights and not resume:
-            load_start(self.network, self.schema, Path(recipe.model.weights))
+            load_start(self.network, self.schema, Path(recipe.model.weights), same="categories")
         self.dataset = DetectionDataset(
             data,
             categories=recipe.categories,
@@ -87,17 +87,3 @@ class DetectionTask(Task):
 
     def is_better(self, score: float, than: float) -> bool:
         return score > than
-
-
-def load_start(network: nn.Module, schema: DetectorSchema, path: Path) -> None:
-    """Fill a detector with the weights of a trained one of the same kind.
-
-    Raises:
-        WeightsError: no such weights, or those of another network or of other categories.
-    """
-    file = find_weights(path)
-    tensors, description = read_weights(file)
-    known = description.get("schema", {}).get("categories")
-    if known != list(schema.categories):
-        raise WeightsError(f"{file} cannot be a start: it is no detector of {', '.join(schema.categories)}")
-    load_strictly(network, tensors, source=str(file))

@@ -36,7 +36,7 @@ class KeypointTask(Task):
         weights = "random" if resume else recipe.model.backbone_weights
         network, schema = build_network(recipe, data, backbone_weights=weights)
         if recipe.model.weights and not resume:
-            load_start(network, schema, Path(recipe.model.weights))
+            load_start(network, schema, Path(recipe.model.weights), same="keypoints")
         self.network, self.schema = network, schema
         self.dataset = build_dataset(recipe, data, schema)
 

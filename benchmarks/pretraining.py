@@ -5,8 +5,10 @@
 
 Starts: "random", "imagenet" (the backbone alone, MobileNetV2's weights) and "synthetic" (the whole network, trained
 before on drawn garments from random weights). From each, cpn_mobilenetv2 learns at 128 px for the same number of steps
-on the same real photos. `train` keeps each result as benchmarks/results/pretraining/START-PHOTOS.json; what has one is
-not trained again, and a run that was killed goes on. `table` writes docs/synthetic.md and docs/images/pretraining.svg.
+on the same real photos, once with the recipe's learning rate and once with a fifth of it: the one suits weights that know
+nothing, the other weights that know something. `train` keeps each result as
+benchmarks/results/pretraining/START-PHOTOS-RATE.json; what has one is not trained again, and a run that was killed goes
+on. `table` writes docs/synthetic.md and docs/images/pretraining.svg, which shows each start at its better rate.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -33,7 +36,8 @@ from hemline.synth.stream import write_drawn_set
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "benchmarks" / "results" / "pretraining"
 STARTS = ("random", "imagenet", "synthetic")
-PHOTOS = (25, 100, None)
+PHOTOS = {"25": 25, "100": 100, "all": None}
+RATES = (1e-3, 2e-4)
 STEPS, MEASURED = 600, 6
 DRAWN, DRAWN_STEPS = 4000, 3000
 SIZE = 128
@@ -47,20 +51,22 @@ def main() -> None:
     train.add_argument("--val", required=True, action="append")
     train.add_argument("--imagenet", required=True, help="safetensors of timm's mobilenetv2_100")
     train.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "pretraining")
-    train.add_argument("--only", nargs="*", choices=STARTS, default=STARTS)
+    train.add_argument("--starts", nargs="*", choices=STARTS, default=STARTS)
+    train.add_argument("--photos", nargs="*", choices=tuple(PHOTOS), default=tuple(PHOTOS))
+    train.add_argument("--rates", nargs="*", type=float, choices=RATES, default=RATES)
     verbs.add_parser("table")
     chosen = parser.parse_args()
     if chosen.verb == "table":
         write_page()
         return
     data, validation = read_roots(chosen.data)[0], read_roots(chosen.val)[0]
-    for count in PHOTOS:
-        for start in chosen.only:
-            file = RESULTS / f"{start}-{count or 'all'}.json"
-            if not file.is_file():
-                result = learn(start, few(data, count), validation, imagenet=chosen.imagenet, runs=chosen.runs)
-                write_atomic(file, json.dumps(result, indent=1) + "\n")
-                print(f"{start}, {result['photos']} photos: NE {result['curve'][-1][1]:.2f} %", flush=True)
+    for photos, rate, start in itertools.product(chosen.photos, chosen.rates, chosen.starts):
+        file = RESULTS / f"{start}-{photos}-{rate:g}.json"
+        if not file.is_file():
+            rows = few(data, PHOTOS[photos])
+            result = learn(start, rows, validation, rate=rate, imagenet=chosen.imagenet, runs=chosen.runs)
+            write_atomic(file, json.dumps(result, indent=1) + "\n")
+            print(f"{file.stem}: NE {result['curve'][-1][1]:.2f} %", flush=True)
 
 
 def few(data: AnnotationTable, count: int | None) -> AnnotationTable:
@@ -74,19 +80,19 @@ def few(data: AnnotationTable, count: int | None) -> AnnotationTable:
 
 
 def learn(
-    start: str, data: AnnotationTable, validation: AnnotationTable, *, imagenet: str, runs: Path
+    start: str, data: AnnotationTable, validation: AnnotationTable, *, rate: float, imagenet: str, runs: Path
 ) -> dict[str, Any]:
     """Train from one start and describe the outcome in plain JSON values."""
     model: dict[str, str] = {"backbone_weights": imagenet if start == "imagenet" else "random"}
     if start == "synthetic":
         model["weights"] = str(pretrain(runs))
     epochs = STEPS // max(1, len(data) // 16)
-    recipe = at_128(model, epochs=epochs, validate_every=max(1, epochs // MEASURED))
-    out = runs / f"{start}-{len(data)}"
+    recipe = at_128(model, epochs=epochs, validate_every=max(1, epochs // MEASURED), rate=rate)
+    out = runs / f"{start}-{len(data)}-{rate:g}"
     fit(recipe, data, validation=validation, out=out, resume=True)
     with (out / LOG).open(newline="", encoding="utf-8") as stream:
         curve = [(int(row["step"]), round(float(row["ne"]), 3)) for row in csv.DictReader(stream) if row["ne"]]
-    return {"start": start, "photos": len(data), "curve": curve, "seed": recipe.train.seed}
+    return {"start": start, "photos": len(data), "rate": rate, "curve": curve, "seed": recipe.train.seed}
 
 
 def pretrain(runs: Path) -> Path:
@@ -97,18 +103,18 @@ def pretrain(runs: Path) -> Path:
             pass
     data = read_roots([str(drawn)])[0]
     epochs = DRAWN_STEPS // (len(data) // 16)
-    recipe = at_128({"backbone_weights": "random"}, epochs=epochs, validate_every=epochs)
+    recipe = at_128({"backbone_weights": "random"}, epochs=epochs, validate_every=epochs, rate=RATES[0])
     return fit(recipe, data, out=runs / "synthetic", resume=True)
 
 
-def at_128(model: dict[str, str], *, epochs: int, validate_every: int) -> Recipe:
+def at_128(model: dict[str, str], *, epochs: int, validate_every: int, rate: float) -> Recipe:
     """Change the recipe's start and length, and ask it once per photo and mirror image."""
     content = read_recipe(recipe_path("cpn_mobilenetv2")).model_dump(exclude_none=True)
     content["model"] |= model
     content["input"]["size"] = SIZE
     content["predict"]["second_pass"] = False
     content["train"] |= {"epochs": epochs, "validate_every": validate_every, "batch_size": 16, "workers": 1}
-    content["train"]["backbone_lr"] = 1.0
+    content["train"] |= {"lr": rate, "backbone_lr": 1.0}
     if torch.cuda.is_available():
         content["train"]["workers"] = 8
     return parse_recipe(content)
@@ -117,21 +123,21 @@ def at_128(model: dict[str, str], *, epochs: int, validate_every: int) -> Recipe
 def write_page() -> None:
     """Write the table and the learning curves."""
     results = [json.loads(path.read_text()) for path in RESULTS.glob("*.json")]
-    found = {(result["start"], result["photos"]): result["curve"] for result in results}
-    counts = sorted({photos for _, photos in found})
-    head = ["| start | " + " | ".join(f"{count} photos" for count in counts) + " |", "|---" * (len(counts) + 1) + "|"]
-    rows = []
-    for start in STARTS:
-        cells = [f"{found[start, count][-1][1]:.2f} %" if (start, count) in found else "" for count in counts]
-        rows.append(f"| {start} | " + " | ".join(cells) + " |")
-    put_table("synthetic.md", "pretraining", "\n".join([*head, *rows]))
+    found = {(result["start"], result["rate"], result["photos"]): result["curve"] for result in results}
+    counts = sorted({photos for *_, photos in found})
+    titles = " | ".join(f"{count} photos" for count in counts)
+    rows = [f"| start | learning rate | {titles} |", "|---" * (len(counts) + 2) + "|"]
+    for start, rate in itertools.product(STARTS, RATES):
+        curves = [found.get((start, rate, count)) for count in counts]
+        cells = [f"{curve[-1][1]:.2f} %" if curve else "" for curve in curves]
+        rows.append(f"| {start} | {rate:g} | {' | '.join(cells)} |")
+    put_table("synthetic.md", "pretraining", "\n".join(rows))
     draw_curves(found, counts)
-    missing = [f"{start} on {count}" for count in counts for start in STARTS if (start, count) not in found]
-    print(f"{len(results)} results in docs/synthetic.md; not yet trained: {', '.join(missing) or 'none'}")
+    print(f"{len(results)} of {len(STARTS) * len(RATES) * len(PHOTOS)} results in docs/synthetic.md")
 
 
-def draw_curves(found: dict[tuple[str, int], list[tuple[int, float]]], counts: list[int]) -> None:
-    """Draw NE over steps, one panel per number of photos."""
+def draw_curves(found: dict[tuple[str, float, int], list[tuple[int, float]]], counts: list[int]) -> None:
+    """Draw NE over steps, one panel per number of photos, each start at the rate with which it ends best."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -140,11 +146,13 @@ def draw_curves(found: dict[tuple[str, int], list[tuple[int, float]]], counts: l
     panels = figure.subplots(1, len(counts), sharey=True, squeeze=False)[0]
     for axes, count in zip(panels, counts, strict=True):
         for start in STARTS:
-            if (start, count) in found:
-                axes.plot(*zip(*found[start, count], strict=True), marker="o", label=start)
+            curves = [(found[start, rate, count], rate) for rate in RATES if (start, rate, count) in found]
+            if curves:
+                curve, rate = min(curves, key=lambda each: each[0][-1][1])
+                axes.plot(*zip(*curve, strict=True), marker="o", label=f"{start}, {rate:g}")
         axes.set(title=f"{count} photos", xlabel="steps on real photos", yscale="log")
+        axes.legend(fontsize="small")
     panels[0].set_ylabel("NE on val, %")
-    panels[0].legend()
     content = io.BytesIO()
     figure.savefig(content, format="svg")
     write_atomic(DOCS / "images" / "pretraining.svg", content.getvalue())

@@ -5,10 +5,10 @@
 
 Starts: "random", "imagenet" (the backbone alone, MobileNetV2's weights) and "synthetic" (the whole network, trained
 before on drawn garments from random weights). From each, cpn_mobilenetv2 learns at 128 px for the same number of steps
-on the same real photos, once with the recipe's learning rate and once with a fifth of it: the one suits weights that know
-nothing, the other weights that know something. `train` keeps each result as
-benchmarks/results/pretraining/START-PHOTOS-RATE.json; what has one is not trained again, and a run that was killed goes
-on. `table` writes docs/synthetic.md and docs/images/pretraining.svg, which shows each start at its better rate.
+on the same real photos, once with the recipe's learning rate and once with a fifth of it: the one suits weights that
+know nothing, the other weights that know something. `train` keeps each result as
+benchmarks/results/pretraining/START-PHOTOS-RATE.json; what has one is not trained again, and a run that was killed
+goes on. `table` writes docs/synthetic.md and docs/images/pretraining.svg, which shows each start at its better rate.
 """
 
 from __future__ import annotations

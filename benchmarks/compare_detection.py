@@ -34,7 +34,7 @@ from hemline.infer.detector import Detector
 from hemline.infer.finder import Finder
 from hemline.infer.torch_backend import load_detector, load_predictor
 from hemline.metrics import bootstrap_interval, mean_error, point_errors
-from hemline.report.detection import LabelledPhoto, judge_boxes, match_boxes
+from hemline.report.detection import LabelledPhoto, judge_boxes, label_photos, match_boxes
 from hemline.report.speed import relative_speed
 from hemline.synth.scene import Scene, compose, cut_out, present_points, spare_strip
 from hemline.synth.stream import draw
@@ -97,18 +97,8 @@ def try_photos(
             "speed": relative_speed(partial(points, *timed), partial(pipelines[WHOLE], *timed)),
         }
         print(name, results[name], flush=True)
-    truth = [
-        LabelledPhoto(
-            garment.path or Path(),
-            (image.shape[1], image.shape[0]),
-            (garment.category,),
-            np.array([room(garment.points, image, margin=0.05)]),
-            (present_points(garment),),
-        )
-        for garment, image in zip(validation, images, strict=True)
-    ]
     for name, detector in detectors.items():
-        results[name]["boxes"] = judge(detector, truth, images)
+        results[name]["boxes"] = judge(detector, label_photos(validation, margin=detector.margin), images)
         print(name, results[name]["boxes"], flush=True)
     return results
 
@@ -139,7 +129,10 @@ def try_scenes(once: Finder, detector: Detector, validation: AnnotationTable, *,
                 box = room(garment.points, scene.image, margin=margin)
                 given.append(in_boxes(once, [scene.image], [box], [garment.category])[0])
                 categories.append(garment.category)
-    ours, true = (point_errors(np.array(each), np.array(named), categories=categories) for each in (points, given))
+    truths = np.array(named).reshape(-1, 24, 3)
+    ours, true = (
+        point_errors(np.array(each).reshape(-1, 24, 2), truths, categories=categories) for each in (points, given)
+    )
     empty = [make_scene(seed, validation, garments=0).image for seed in range(EMPTY)]
     answers = detector.detect(empty)
     return result | {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -451,4 +452,24 @@ def test_a_shipped_recipe_is_named_without_folder_and_suffix(tmp_path: Path, mon
         recipe_path(name)
     assert str(caught.value) == (
         f"{name}: no such file; the shipped recipe is named 'demo': leave out the folder and .toml"
+    )
+
+
+def test_a_recipe_of_another_task() -> None:
+    path = recipe_path("detect_fcos")
+    with pytest.raises(RecipeError, match=r"detect_fcos\.toml: the recipe of a garment detector"):
+        read_recipe(path)
+    for task in ("box", "['detection']"):
+        with pytest.raises(RecipeError, match=f"--set task={re.escape(task)}|task=.*unknown task"):
+            read_any_recipe(path, overrides=[f"task={task}"])
+    bare = path.parent / "detect_fasterrcnn.toml"
+    assert read_any_recipe(bare).model.name == "fasterrcnn"
+
+
+def test_a_detector_is_fcos_unless_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('name = "mine"\ntask = "detection"\n[model]\nbackbone = "resnet18"\n')
+    assert read_any_recipe(tmp_path / "mine.toml").model.name == "fcos"
+    assert set(shipped_recipes(task="detection")) == {path.stem for path in RECIPES if path.stem.startswith("detect_")}
+    assert (
+        shipped_recipes().keys() == shipped_recipes(task="detection").keys() | shipped_recipes(task="keypoints").keys()
     )

@@ -133,6 +133,10 @@ class AnnotationTable:
         wanted = {check_category(name) for name in categories}
         return self.select([row for row, name in enumerate(self.categories) if name in wanted])
 
+    def count_unlabelled(self) -> int:
+        """Count the rows without a present point."""
+        return int((self.points[:, :, 2] == ABSENT).all(axis=1).sum())
+
     def in_order_of(self, other: AnnotationTable) -> AnnotationTable:
         """Return the rows in the order of another table of the same garments.
 

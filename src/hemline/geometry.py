@@ -13,6 +13,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+LEAST_BOX = 2.0
+"""Least width and height before its margin, in pixels, of a box that detectors learn and are judged by."""
+
 PAD_VALUE = 114
 """Grey that fills a crop where there is no photo."""
 

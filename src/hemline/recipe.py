@@ -215,8 +215,8 @@ class TrainSection(Section):
     milestones: tuple[Share, ...] = Field((0.6, 0.85), description="of 'step': shares of all steps at which it falls")
     cycles: int = Field(4, ge=1, description="of 'sawtooth': how many teeth")
     gamma: float = Field(0.1, gt=0, lt=1, description="of 'step' and 'plateau': what each fall leaves of the rate")
-    patience: int = Field(5, ge=1, description="of 'plateau': validations without a better NE before the rate falls")
-    early_stop: int = Field(0, ge=0, description="validations without a better NE before training ends; 0 never does")
+    patience: int = Field(5, ge=1, description="of 'plateau': validations without a better score before the rate falls")
+    early_stop: int = Field(0, ge=0, description="validations without a better score before training ends; 0: never")
     clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 does not clip")
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights; 0 does not average")
     swa: float = Field(0.0, ge=0, lt=1, description="share of all steps, at the end, of which weights count equally")
@@ -273,7 +273,7 @@ class DetectSection(Section):
     margin: float = Field(
         0.05, ge=0, description="room about the points in a true box, share of their box's longer side"
     )
-    score: float = Field(0.5, ge=0, lt=1, description="lowest score of a garment that is answered")
+    score: float = Field(0.5, ge=0, lt=1, description="lowest score of a garment that is answered; 0.05 at least")
     overlap: float = Field(
         0.7, gt=0, le=1, description="largest overlap (intersection over union) of two answers, of any category"
     )
@@ -314,11 +314,18 @@ class Recipe(TrainingRecipe):
     predict: PredictSection = PredictSection()
 
 
+class DetectorSection(ModelSection):
+    """[model] of a detector."""
+
+    name: str = Field("fcos", description="detector, see `hemline models`")
+    backbone_weights: str = Field("random", description="'random', 'torchvision', 'timm' or a .safetensors path")
+
+
 class DetectorRecipe(TrainingRecipe):
     """One complete recipe of a garment detector."""
 
     task: Literal["detection"]
-    model: ModelSection = ModelSection(name="fcos")
+    model: DetectorSection = DetectorSection()
     scenes: ScenesSection = ScenesSection()
     detect: DetectSection = DetectSection()
 
@@ -377,7 +384,7 @@ def read_any_recipe(path: Path, *, overrides: Iterable[str] = ()) -> Recipe | De
     for override in overrides:
         overridden[apply_override(content, override)] = override
     task = content.get("task", "keypoints")
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise RecipeError(f"{overridden.get(('task',), path)}: {unknown_name('task', str(task), TASKS)}")
     return parse_section(TASKS[task], content, source=str(path), overridden=overridden)
 

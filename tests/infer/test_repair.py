@@ -83,3 +83,16 @@ def test_the_option_repairs_what_a_network_is_unsure_of(schema):
     assert whole.scores[SKIRT] == pytest.approx(plain.scores[SKIRT])
     [left] = build_predictor(run, schema, repair=0.2).predict([photo], ["skirt"])
     assert left.keypoints[18].tolist() == plain.keypoints[18].tolist()
+
+
+def test_in_a_box_the_mean_layout_lies_in_the_box(schema):
+    """A closer look that sees nothing leaves its points where it looked."""
+
+    def blind(crops):
+        return {"heatmaps": np.zeros((len(crops), 4, 16, 16), np.float32)}
+
+    finder = build_predictor(blind, schema, repair=0.5)
+    prepared = [finder.prepare(np.zeros((400, 400, 3), np.uint8), box) for box in ((10.0, 10.0, 110.0, 110.0), None)]
+    boxed, whole = finder.predict_prepared(prepared, ["skirt", "skirt"], image_ids=["a", "b"])
+    assert boxed.keypoints[SKIRT] == pytest.approx(10 + LAYOUT)
+    assert whole.keypoints[SKIRT] == pytest.approx(4 * LAYOUT)

@@ -121,7 +121,8 @@ def test_an_ensemble_asks_its_members_together(done, folder, table):
 def test_what_needs_no_training_is_timed_beside_the_base(done):
     speeds = {effect.name: effect.speed for effect in done[1]}
     assert speeds["OHKM"] is None
-    assert speeds["no flip"] > speeds["both"] > 0
+    assert speeds["no flip"] > 0
+    assert speeds["both"] > 0
     assert done[1][1].verdict == "Flip is worth it."
 
 
@@ -143,6 +144,43 @@ def test_a_base_that_is_trained_already_is_taken_as_it_is(done, folder, table, t
     base_ne, (effect,) = run_study(flip, *few, out=tmp_path, trained=folder / "out" / "runs" / "base-1")
     assert base_ne + effect.difference == pytest.approx(effect.ne, abs=0.01)
     assert effect.by_seed == pytest.approx([done[1][1].by_seed[1]], abs=0.01)
+
+
+def test_a_base_that_was_trained_otherwise_is_refused(done, folder, table, tmp_path):
+    few = table.select(range(12)), table.select(range(12, 20))
+    trained = folder / "out" / "runs" / "base-0"
+    flip = study(folder, "seeds = 1\n" + STUDY.split("[[switch]]")[0] + FLIP)
+    longer = flip.model_copy(update={"set": (*flip.set, "train.epochs=7")})
+    with pytest.raises(RecipeError, match=r"base-0 was not trained as the study's base: train\.epochs differ"):
+        run_study(longer, *few, out=tmp_path, trained=trained)
+    with pytest.raises(RecipeError, match="base-0 was trained on other data"):
+        run_study(flip, few[0], few[0], out=tmp_path, trained=trained)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_the_base_is_asked_as_the_study_says_and_not_as_it_was_trained(done, folder, table, tmp_path, monkeypatch):
+    """Its training flips, the study does not: there the flip is a switch, as was its absence before."""
+    asked = []
+
+    def note(own, base) -> float:
+        asked.append((own.args[0].flip, base.args[0].flip))
+        return 1.0
+
+    monkeypatch.setattr(ablation, "relative_speed", note)
+    few = table.select(range(12)), table.select(range(12, 20))
+    text = "seeds = 1\n" + STUDY.split("[[switch]]")[0] + FLIP.replace("predict.flip=false", "predict.flip=true")
+    unflipped = study(folder, text)
+    unflipped = unflipped.model_copy(update={"set": (*unflipped.set, "predict.flip=false")})
+    base_ne, (effect,) = run_study(unflipped, *few, out=tmp_path, trained=folder / "out" / "runs" / "base-0")
+    assert effect.difference == pytest.approx(-done[1][1].by_seed[0], abs=0.01)
+    assert base_ne == pytest.approx(effect.ne - effect.difference, abs=0.01)
+    assert asked == [(False, False), (True, False)]
+
+
+def test_another_ensemble_under_the_same_name_is_not_mixed_in(done, folder, table):
+    other = study(folder, STUDY.replace('ensemble = ["base", "OHKM"]', 'ensemble = ["OHKM", "base"]'))
+    with pytest.raises(RecipeError, match=r"both-0\.json was measured with other keys"):
+        run_study(other, table.select(range(12)), table.select(range(12, 20)), out=folder / "out")
 
 
 def test_what_was_measured_is_not_measured_again(done, folder, table, monkeypatch):

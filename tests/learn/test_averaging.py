@@ -59,6 +59,15 @@ def test_refreshed_norm_has_the_statistics_of_the_data():
     assert not network.training
 
 
+def test_statistics_that_were_fixed_in_training_stay():
+    network = nn.Sequential(nn.BatchNorm1d(1), nn.BatchNorm1d(1))
+    network[0].running_mean.fill_(7.0)
+    refresh_norm(network.eval(), [torch.tensor([[1.0], [3.0]])], fixed=network[0])
+    assert network[0].running_mean.item() == 7.0
+    assert network[1].running_mean.item() == pytest.approx(-5.0, rel=1e-4)  # of 1 - 7 and 3 - 7, as in training
+    assert not any(module.training for module in network.modules())
+
+
 def test_soup_is_the_mean():
     soup = average_weights(
         [{"w": torch.tensor([1.0, 2.0]), "n": torch.tensor(3)}, {"w": torch.tensor([3.0, 6.0]), "n": torch.tensor(5)}]

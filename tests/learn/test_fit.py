@@ -171,7 +171,9 @@ def test_killed_at_random_steps_and_resumed_it_ends_as_if_never_killed(drawn, tm
     chance = random.Random(seed)
     state = tmp_path / "killed" / "state.safetensors"
     kills = []
-    for fewest, most in ((0, 1), (2, 3), (2, 3)):
+    for fewest, most in ((0, 1), *[(2, 3)] * 9):  # on a busy machine a kill may come before the first checkpoint
+        if sum(kills) == 2:
+            break
         run = start(drawn, recipe_file, tmp_path / "killed", resume=bool(kills))
         for _ in range(chance.randint(fewest, most)):
             run.stdout.readline()
@@ -285,3 +287,12 @@ def test_data_without_fitting_rows_is_refused(table, tmp_path):
 def test_options_that_hemline_sets_are_refused(table, tmp_path, options):
     with pytest.raises(RecipeError, match=r"(model|codec)\.options must not set (size|stride)"):
         fit(parse_recipe({**SMALL, **options}), table, out=tmp_path / "run")
+
+
+@pytest.mark.gpu
+def test_a_gpu_trains_and_resumes(table, tmp_path):
+    content = recipe(epochs=1, accelerator="cuda")
+    fit(content, table, out=tmp_path / "run", validation=table)
+    longer = recipe(epochs=2, accelerator="cuda", workers=1)
+    fit(longer, table, out=tmp_path / "two", validation=table)
+    assert (tmp_path / "two" / "best.safetensors").is_file()

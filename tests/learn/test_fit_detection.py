@@ -122,6 +122,7 @@ def test_what_is_no_detector_is_refused(table, tmp_path):
     [
         ({"model": {"options": {"size": 3}}}, "model.options must not set size"),
         ({"train": {"swa": 0.5}}, "train.swa is not for detectors"),
+        ({"augment": {"paste": 0.5}}, "augment.paste is not for detectors"),
         ({"sampling": {"hard": 0.5}}, "sampling.hard is not for detectors"),
         ({"model": {"name": "yolo"}}, "unknown detector 'yolo'"),
     ],
@@ -130,6 +131,23 @@ def test_recipes_that_cannot_be(table, tmp_path, changes, message):
     with pytest.raises(RecipeError, match=message):
         fit(recipe(**changes), table, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_photos_without_a_labelled_point_teach_nothing(table, tmp_path, hemline):
+    points = table.points.copy()
+    points[:2] = -1
+    unlabelled = AnnotationTable(table.image_ids, table.categories, points, table.paths)
+    for name, data in (("some", unlabelled), ("fewer", table.select(range(2, 10)))):
+        fit(recipe(train={"epochs": 1}), data, out=tmp_path / name)
+    first, second = (read_weights(tmp_path / name / "last.safetensors")[0] for name in ("some", "fewer"))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_known_weights_need_no_others(table, tmp_path):
+    """A start replaces all weights, so that none are fetched for the backbone."""
+    first = fit(recipe(train={"epochs": 1}), table, out=tmp_path / "first")
+    second = recipe(model={"weights": str(first), "backbone_weights": "nowhere.safetensors"}, train={"epochs": 1})
+    assert fit(second, table, out=tmp_path / "second").is_file()
 
 
 def test_the_detector_sees_photos_as_it_was_trained_to(table, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hemline.annotation import AnnotationTable
-from hemline.errors import WeightsError
+from hemline.errors import DataError, WeightsError
 from hemline.formats.roots import read_roots
 from hemline.infer.torch_backend import load_predictor
 from hemline.learn.checkpoint import read_weights
@@ -80,6 +80,12 @@ def test_networks_of_different_kinds_are_refused(runs, tmp_path):
     with pytest.raises(WeightsError, match=r"ends in \.safetensors"):
         cook_soup(runs[:2], tmp_path / "soup.bin")
     assert not list(tmp_path.iterdir())
+
+
+def test_data_without_a_garment_of_theirs_is_refused(runs, table, tmp_path):
+    blouses = table.of_categories(["blouse"])
+    with pytest.raises(DataError, match=r"no garment of the networks' categories \(skirt\)"):
+        cook_soup([runs[2], runs[2]], tmp_path / "soup.safetensors", data=blouses)
 
 
 def test_the_verb(hemline, runs, drawn, tmp_path):

@@ -149,13 +149,23 @@ def test_unknown_names_are_errors_with_the_nearest():
         build_detector("retinanet", categories=5, size=64, backbone="resnet18")
 
 
-@pytest.mark.parametrize("name", ["fcos", "retinanet"])
-def test_scores_keep_their_precision_under_mixed_precision(name):
+@pytest.mark.parametrize("name", DETECTORS)
+def test_scores_and_boxes_keep_their_precision_under_mixed_precision(name):
     """As float32 numbers between those that bfloat16 has."""
     network = build(name).eval()
-    with torch.no_grad():
-        network.detector.head.classification_head.cls_logits.bias += 3.0
+    heads = network.detector.head.classification_head.cls_logits if hasattr(network.detector, "head") else None
+    if heads is not None:
+        with torch.no_grad():
+            heads.bias += 3.0
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         [found] = network(two_photos()[:1])
-    assert len(found["scores"]) > 10
-    assert (found["scores"].bfloat16().float() != found["scores"]).any()
+    assert len(found["scores"]) > 5
+    for values in (found["scores"], found["boxes"]):
+        assert values.dtype == torch.float32
+        assert (values.bfloat16().float() != values).any()
+
+
+def test_options_of_a_wrong_kind_are_errors():
+    for options in ({"channels": "wide"}, {"channels": 0}, {"convs": "two"}):
+        with pytest.raises(RecipeError):
+            build_detector("fcos", categories=5, size=64, **options)

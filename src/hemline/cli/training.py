@@ -40,10 +40,15 @@ def train(
     table, notes = read_roots(data)
     validation, val_notes = read_roots(val) if val else (None, [])
     if validation is not None and (shared := count_shared_photos(table, validation)):
-        val_notes.append(f"{shared} of {len(validation)} validation photos are training photos: NE will be too good")
+        val_notes.append(
+            f"{shared} of {len(validation)} validation photos are training photos: scores will be too good"
+        )
     left_out = len(table) - len(table.of_categories(chosen.categories))
     if left_out:
         notes.append(f"{left_out} of {len(table)} training garments are no {' or '.join(chosen.categories)}, left out")
+    for kind, rows in (("training", table), ("validation", validation)):
+        if rows is not None and (unlabelled := rows.count_unlabelled()):
+            notes.append(f"{unlabelled} of {len(rows)} {kind} garments have no labelled point, left out")
     for note in [*notes, *val_notes]:
         typer.echo(note)
     with TrainingDisplay(chosen.train.epochs) as display:
@@ -163,13 +168,16 @@ def soup(
 def models(
     table: Annotated[bool, typer.Option("--table", help="Measure the network of each recipe.")] = False,
 ) -> None:
-    """List the networks that a recipe can name."""
+    """List the networks and detectors that a recipe can name."""
     require_extra("train")
     from hemline.models import MODELS
+    from hemline.models.detectors import DETECTORS
 
     if not table:
         for name, build in MODELS.items():
             typer.echo(f"{name:<12} {(inspect.getmodule(build).__doc__ or '').splitlines()[0]}")
+        for name, detector in DETECTORS.items():
+            typer.echo(f"{name:<12} detector: {(detector.__doc__ or '').splitlines()[0]}")
         return
     from hemline.learn.build import model_arguments
     from hemline.models.count import measure_network

@@ -6,12 +6,22 @@ Source: tabsun's FashionAI system, for the waistline and the hem of dresses. Dif
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from hemline.annotation import Prediction
-from hemline.geometry import apply_affine, fit_similarity
+from hemline.geometry import apply_affine, fit_similarity, photo_box
 from hemline.infer.finder import Box, Finder, Prepared, Size
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What the other Finder needs of a photo, the photo's size, and the part of it that is looked at."""
+
+    inner: Prepared
+    size_wh: Size
+    box: Box
 
 
 class Repaired(Finder):
@@ -28,16 +38,19 @@ class Repaired(Finder):
         self.categories, self.size = finder.categories, finder.size
         self.batch_size, self.subject = finder.batch_size, finder.subject
 
-    def prepare(self, photo: np.ndarray, box: Box | None = None) -> tuple[Prepared, Size]:
-        return self.finder.prepare(photo, box), (photo.shape[1], photo.shape[0])
+    def prepare(self, photo: np.ndarray, box: Box | None = None) -> _Prepared:
+        size_wh = (photo.shape[1], photo.shape[0])
+        return _Prepared(self.finder.prepare(photo, box), size_wh, box or photo_box(size_wh))
 
     def predict_prepared(
-        self, prepared: Sequence[tuple[Prepared, Size]], categories: Sequence[str], *, image_ids: Sequence[str]
+        self, prepared: Sequence[_Prepared], categories: Sequence[str], *, image_ids: Sequence[str]
     ) -> list[Prediction]:
-        answers = self.finder.predict_prepared([inner for inner, _ in prepared], categories, image_ids=image_ids)
-        for answer, (_, size_wh) in zip(answers, prepared, strict=True):
-            layout = self.guess(answer.image_id, answer.category, size_wh).keypoints
-            repair(answer, layout, size_wh, below=self.below)
+        inner = [photo.inner for photo in prepared]
+        answers = self.finder.predict_prepared(inner, categories, image_ids=image_ids)
+        for answer, photo in zip(answers, prepared, strict=True):
+            corner, far = np.array(photo.box).reshape(2, 2)
+            shares = self.guess(answer.image_id, answer.category, (1, 1)).keypoints
+            repair(answer, corner + shares * (far - corner), photo.size_wh, below=self.below)
         return answers
 
     def guess(self, image_id: str, category: str, size_wh: Size) -> Prediction:
@@ -52,7 +65,8 @@ def repair(prediction: Prediction, layout: np.ndarray, size_wh: Size, *, below: 
 
     Args:
         prediction: of one photo.
-        layout: (24, 2) the category's mean shape in pixels of this photo; NaN outside the category.
+        layout: (24, 2) the category's mean shape in the part of this photo that was looked at, photo pixels; NaN
+            outside the category.
         size_wh: of the photo; repaired points are moved into it.
         below: repair points whose score is lower.
     Edge cases: with fewer than two points to fit to, the others lie as in `layout`, with score 0.

@@ -73,7 +73,8 @@ def load_predictor(
     if detector is None:
         return finder
     margin = {**schema.predict, **options}.get("margin", DEFAULT_MARGIN)
-    return DetectThenFind(load_detector(detector, device=device, **(detect or {})), finder, margin=margin)
+    asked = {"batch_size": batch_size, **(detect or {})}
+    return DetectThenFind(load_detector(detector, device=device, **asked), finder, margin=margin)
 
 
 def _load_network(path: Path, device: torch.device) -> tuple[Run, Schema, dict[str, Any]]:

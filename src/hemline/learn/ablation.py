@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,8 +20,9 @@ from hemline.garments import NUM_KEYPOINTS
 from hemline.infer.finder import Finder
 from hemline.infer.stream import predict_table
 from hemline.infer.torch_backend import load_predictor
-from hemline.learn.fit import fit
-from hemline.learn.run_folder import RECIPE
+from hemline.learn.checkpoint import read_weights
+from hemline.learn.fit import FREE_ON_RESUME, fit
+from hemline.learn.run_folder import RECIPE, STATE
 from hemline.metrics import bootstrap_interval, mean_error, point_errors
 from hemline.recipe import Recipe, read_recipe, recipe_path
 from hemline.report.ablation import Effect
@@ -42,6 +43,7 @@ class Measured:
         name: the switch's, or "base".
         seed: of its training.
         recipe: those of its keys that are not at their defaults.
+        ensemble: the variants that were asked together; () for a single network.
         data: `annotation.fingerprint` of the training and validation data.
         errors: (N, 24) percent: `metrics.point_errors` on the validation data, the points that count in front, NaN
             after them. Which points count depends on the data alone, so that in all variants a place is one point.
@@ -54,6 +56,7 @@ class Measured:
     data: int
     errors: np.ndarray
     speed: float | None
+    ensemble: tuple[str, ...] = ()
 
 
 def run_study(
@@ -81,10 +84,14 @@ def run_study(
         Whatever `fit` raises.
     """
     base_recipe = trained / RECIPE if trained else recipe_path(study.base)
+    digest = fingerprint(data, validation)
     recipes = {
         (switch.name, seed): read_recipe(base_recipe, overrides=(*study.set, *switch.set, f"train.seed={seed}"))
         for switch, seed in _variants(study)
     }
+
+    if trained:
+        _check_trained(trained, recipes[BASE, 0], data=digest)
 
     def network(name: str, seed: int) -> Path:
         if trained and (name, seed) == (BASE, 0):
@@ -92,15 +99,14 @@ def run_study(
         run = out / RUNS / f"{Switch(name=name).file_name}-{seed}"
         return fit(recipes[name, seed], data, validation=validation, out=run, resume=True)
 
-    digest = fingerprint(data, validation)
     measured: dict[tuple[str, int], Measured] = {}
     for switch, seed in _variants(study):
         recipe = recipes[switch.name, seed]
         file = out / RESULTS / f"{switch.file_name}-{seed}.json"
         if file.is_file():
-            result = _read(file, recipe, data=digest)
+            result = _read(file, switch, recipe, data=digest)
         else:
-            result = _measure(switch, seed, recipe, network, validation, digest)
+            result = _measure(switch, seed, recipe, recipes[BASE, seed], network, validation, digest)
             _write(file, result)
         measured[switch.name, seed] = result
         on_measured(result)
@@ -123,6 +129,7 @@ def _measure(
     switch: Switch,
     seed: int,
     recipe: Recipe,
+    base: Recipe,
     network: Callable[[str, int], Path],
     validation: AnnotationTable,
     data: int,
@@ -130,10 +137,9 @@ def _measure(
     """Predict the validation data, and time it beside the base; `network` trains what is not trained yet."""
     if switch.ensemble:
         first, *others = (network(name, seed) for name in switch.ensemble)
-        finder = load_predictor(first, others=[(other, 1.0) for other in others])
+        finder = _load(first, base, others=[(other, 1.0) for other in others])
     else:
-        run = network(switch.name if switch.trains else BASE, seed)
-        finder = load_predictor(run, predict=recipe.predict.model_dump(), decode=recipe.decode.model_dump())
+        finder = _load(network(switch.name if switch.trains else BASE, seed), recipe)
     rows = validation.of_categories(recipe.categories)
     predicted = predict_table(finder, rows)
     return Measured(
@@ -142,8 +148,35 @@ def _measure(
         recipe=recipe.model_dump(mode="json", exclude_defaults=True),
         data=data,
         errors=_to_the_front(point_errors(predicted.points[:, :, :2], rows.points, categories=rows.categories)),
-        speed=None if switch.trains else _speed(finder, load_predictor(network(BASE, seed)), rows),
+        speed=None if switch.trains else _speed(finder, _load(network(BASE, seed), base), rows),
+        ensemble=switch.ensemble,
     )
+
+
+def _load(run: Path, recipe: Recipe, *, others: Sequence[tuple[Path, float]] = ()) -> Finder:
+    """Load a network to be asked as a recipe says, whatever it was trained with."""
+    asked = recipe.predict.model_dump(), recipe.decode.model_dump()
+    return load_predictor(run, others=others, predict=asked[0], decode=asked[1])
+
+
+def _check_trained(run: Path, base: Recipe, *, data: int) -> None:
+    """Make sure that a run is what training the base would give."""
+    own, wanted = (_training_keys(recipe) for recipe in (read_recipe(run / RECIPE), base))
+    free = {"train.seed", *(f"train.{key}" for key in FREE_ON_RESUME)}
+    changed = [key for key in wanted if own[key] != wanted[key] and key not in free]
+    if changed:
+        raise RecipeError(
+            f"{run} was not trained as the study's base: {', '.join(changed)} differ; leave these keys out of the "
+            "study's `set`, or let the study train its own base"
+        )
+    state = run / STATE
+    if state.is_file() and read_weights(state)[1]["place"]["data"] != data:
+        raise RecipeError(f"{run} was trained on other data than the study's; give the same --data and --val")
+
+
+def _training_keys(recipe: Recipe) -> dict[str, Any]:
+    content = recipe.model_dump(mode="json", exclude={"predict", "decode"})
+    return {f"{s}.{k}": v for s, keys in content.items() if isinstance(keys, dict) for k, v in keys.items()}
 
 
 def _speed(finder: Finder, base: Finder, rows: AnnotationTable) -> float:
@@ -177,9 +210,10 @@ def _write(file: Path, measured: Measured) -> None:
     write_atomic(file, json.dumps(dataclasses.asdict(measured) | {"errors": errors}) + "\n")
 
 
-def _read(file: Path, recipe: Recipe, *, data: int) -> Measured:
+def _read(file: Path, switch: Switch, recipe: Recipe, *, data: int) -> Measured:
     content = json.loads(file.read_text(encoding="utf-8"))
     same_keys = content["recipe"] == recipe.model_dump(mode="json", exclude_defaults=True)
+    same_keys = same_keys and content.get("ensemble", []) == list(switch.ensemble)
     if not same_keys or content["data"] != data:
         raise RecipeError(
             f"{file} was measured {'on other data' if same_keys else 'with other keys'} than the study has now; remove "
@@ -188,4 +222,4 @@ def _read(file: Path, recipe: Recipe, *, data: int) -> Measured:
     errors = np.full((len(content["errors"]), NUM_KEYPOINTS), np.nan)
     for row, found in enumerate(content["errors"]):
         errors[row, : len(found)] = found
-    return Measured(**content | {"errors": errors})
+    return Measured(**content | {"errors": errors, "ensemble": switch.ensemble})

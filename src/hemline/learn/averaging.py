@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, update_bn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import AveragedModel
 
 from hemline.errors import WeightsError
 
@@ -42,16 +43,32 @@ def _update(decay: float, equal_from: int | None) -> _Update:
     return update
 
 
-def refresh_norm(model: nn.Module, batches: Iterable[Tensor]) -> None:
+def refresh_norm(model: nn.Module, batches: Iterable[Tensor], *, fixed: nn.Module | None = None) -> None:
     """Measure anew the statistics that batch norm keeps, for weights that no training step has seen.
 
-    The averages of statistics are not the statistics of averaged weights.
+    The averages of statistics are not the statistics of averaged weights. As torch.optim.swa_utils.update_bn, which
+    knows no part that stays.
 
     Args:
         model: a `Network`; its weights stay.
         batches: images (B, 3, S, S) on the network's device, in the colours and sizes of training.
+        fixed: the part of the network that was trained with statistics that stay, which stay here, too.
     """
-    update_bn(batches, model)
+    steady = set() if fixed is None else {id(module) for module in fixed.modules()}
+    norms = [each for each in model.modules() if isinstance(each, _BatchNorm) and id(each) not in steady]
+    momenta, training = [norm.momentum for norm in norms], model.training
+    model.train()
+    if fixed is not None:
+        fixed.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # all batches count equally
+    with torch.no_grad():
+        for images in batches:
+            model(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.train(training)
 
 
 def average_weights(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from hemline.errors import WeightsError, name_eight
 from hemline.files import write_atomic
 
 BEST, LAST = "best.safetensors", "last.safetensors"
-"""The weights files of a run folder: of the epoch with the lowest NE, and of the last checkpoint."""
+"""The weights files of a run folder: of the best epoch by validation, and of the last checkpoint."""
 
 _KEY = "hemline"
 

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from hemline.annotation import Annotation, AnnotationTable
 from hemline.errors import ImageError
-from hemline.geometry import apply_affine, clip_box, points_box, warp
+from hemline.geometry import LEAST_BOX, apply_affine, clip_box, points_box, warp
 from hemline.images import read_image
 from hemline.learn.augment import Augmenter
 from hemline.learn.dataset import Key
@@ -107,7 +107,7 @@ class DetectionDataset(Dataset[Any]):
         return {"image": image, "garments": target, "row": row}
 
     def _box(self, points_crop: np.ndarray) -> tuple[float, float, float, float] | None:
-        whole = points_box(points_crop, margin=self.margin, least=2.0)
+        whole = points_box(points_crop, margin=self.margin, least=LEAST_BOX)
         seen = clip_box(whole, (self.size, self.size))
         return seen if _area(seen) >= _LEAST_SEEN * _area(whole) else None
 

@@ -42,6 +42,8 @@ class DetectionTask(Task):
             raise RecipeError(f"model.options must not set {', '.join(taken)}: hemline does, from other keys")
         if recipe.train.swa:
             raise RecipeError("train.swa is not for detectors, whose batch norm it cannot refresh; use train.ema")
+        if recipe.augment.paste:
+            raise RecipeError("augment.paste is not for detectors: the piece may show a garment without a box")
         if recipe.sampling.hard:
             raise RecipeError("sampling.hard is not for detectors, whose losses are not known photo by photo")
         self.recipe = recipe
@@ -55,7 +57,8 @@ class DetectionTask(Task):
         }
         if recipe.model.backbone is not None:
             arguments["backbone"] = recipe.model.backbone
-        self.network = build_detector(**arguments, weights="random" if resume else recipe.model.backbone_weights)
+        known = resume or recipe.model.weights  # all weights come from elsewhere
+        self.network = build_detector(**arguments, weights="random" if known else recipe.model.backbone_weights)
         detect = recipe.detect.model_dump(exclude={"batch_size"})
         self.schema = DetectorSchema(recipe.categories, arguments, recipe.input.size, detect)
         if recipe.model.weights and not resume:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
@@ -251,6 +252,7 @@ class _Run:
         before, now = self.trained.hardness
         change = self.fabric.all_reduce(now - before, reduce_op="sum")
         assert isinstance(change, Tensor)
+        change = change.to(before.device)  # Fabric moves what it sums to its own device
         self.trained.hardness.copy_((before + change).expand(2, -1))
 
     def _step(self, batch: dict[str, Any]) -> float:
@@ -285,7 +287,8 @@ class _Run:
         if due and self.leads and self.equal_from is not None and place.epoch * len(self.batches) > self.equal_from:
             self._choose_photos(0)
             images = (self.fabric.to_device(batch["image"]) for batch in load_batches(self.loader))
-            refresh_norm(self.averaged, images)
+            fixed = getattr(self.averaged.module, "backbone", None) if options.freeze_backbone_norm else None
+            refresh_norm(self.averaged, images, fixed=fixed)
         if self.validation is None or not due:
             return {}
         scores = self.fabric.broadcast(self._measure(self.validation) if self.leads else None)
@@ -324,16 +327,17 @@ class _Run:
 
 
 def _rows_for(recipe: TrainingRecipe, table: AnnotationTable, purpose: str) -> AnnotationTable:
-    """Keep the rows of the recipe's categories."""
+    """Keep the rows of the recipe's categories that have a labelled point."""
     rows = table.of_categories(recipe.categories)
+    labelled = (rows.points[:, :, 2] != ABSENT).any(axis=1)
     if not len(rows):
         raise DataError(
             f"the {purpose} data has no garment of the recipe's categories ({', '.join(recipe.categories)}); "
             f"it has {', '.join(sorted(set(table.categories))) or 'none at all'}"
         )
-    if not (rows.points[:, :, 2] != ABSENT).any():
+    if not labelled.any():
         raise DataError(f"the {purpose} data has no labelled point: is it a test file without labels?")
-    return rows
+    return rows.select(np.flatnonzero(labelled).tolist())
 
 
 def _check_folder(out: Path, recipe: TrainingRecipe, *, resume: bool) -> None:

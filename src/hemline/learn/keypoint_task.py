@@ -33,7 +33,7 @@ class KeypointTask(Task):
     def __init__(self, recipe: Recipe, data: AnnotationTable, *, resume: bool) -> None:
         check_losses([term.name for term in recipe.loss.terms], recipe.codec.name)
         self.recipe = recipe
-        weights = "random" if resume else recipe.model.backbone_weights
+        weights = "random" if resume or recipe.model.weights else recipe.model.backbone_weights
         network, schema = build_network(recipe, data, backbone_weights=weights)
         if recipe.model.weights and not resume:
             load_start(network, schema, Path(recipe.model.weights), same="keypoints")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hemline.annotation import AnnotationTable
-from hemline.errors import WeightsError
+from hemline.errors import DataError, WeightsError
 from hemline.infer.schema import Schema
 from hemline.infer.torch_backend import choose_device, find_weights
 from hemline.learn.averaging import average_weights, refresh_norm
@@ -30,7 +30,8 @@ def cook_soup(paths: Sequence[Path], out: Path, *, data: AnnotationTable | None 
         data: training garments on which batch norm's statistics are measured anew, as the first network's recipe
             augments them; without it they are averaged, too.
     Raises:
-        WeightsError: the networks are of different kinds, or `out` has another ending.
+        WeightsError: the networks are of different kinds, or detectors, or `out` has another ending.
+        DataError: no garment of the networks' categories in `data`.
     """
     if out.suffix != ".safetensors":
         raise WeightsError(f"{out}: the name of a weights file ends in .safetensors")
@@ -39,6 +40,7 @@ def cook_soup(paths: Sequence[Path], out: Path, *, data: AnnotationTable | None 
     for file, description in zip(files, descriptions, strict=True):
         if "schema" not in description:
             raise WeightsError(f"{file}: a training state, not a network; give the run folder")
+        Schema.from_json(description["schema"], source=str(file))
         different = [key for key in _SAME if description["schema"][key] != descriptions[0]["schema"][key]]
         if different:
             raise WeightsError(f"{files[0]} and {file} are networks of different kinds: {', '.join(different)} differ")
@@ -50,9 +52,14 @@ def cook_soup(paths: Sequence[Path], out: Path, *, data: AnnotationTable | None 
         network = build_model(**schema.model)
         load_strictly(network, tensors, source=str(out))
         device = choose_device("auto")
-        dataset = build_dataset(recipe, data.of_categories(recipe.categories), schema)
+        rows = data.of_categories(recipe.categories)
+        if not len(rows):
+            raise DataError(f"--data has no garment of the networks' categories ({', '.join(recipe.categories)})")
+        dataset = build_dataset(recipe, rows, schema)
         batches = EpochBatches(len(dataset), batch_size=recipe.train.batch_size, seed=recipe.train.seed)
         loader = build_loader(dataset, batches, workers=recipe.train.workers)
-        refresh_norm(network.to(device), (batch["image"].to(device) for batch in load_batches(loader)))
+        images = (batch["image"].to(device) for batch in load_batches(loader))
+        fixed = getattr(network, "backbone", None) if recipe.train.freeze_backbone_norm else None
+        refresh_norm(network.to(device), images, fixed=fixed)
         tensors = network.state_dict()
     write_weights(out, tensors, {**first, "epoch": None, "ne": None, "soup": [str(file) for file in files]})

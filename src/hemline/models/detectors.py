@@ -55,9 +55,9 @@ class DetectorNetwork(nn.Module):
     def __init__(self, detector: nn.Module, body: nn.Module) -> None:
         super().__init__()
         self.detector = detector
-        head = getattr(detector, "head", None)
-        if head is not None:  # of one stage
-            head.register_forward_hook(_in_full_precision)
+        for name in _HEADS:
+            for module in (module for own, module in detector.named_modules() if own == name):
+                module.register_forward_hook(_in_full_precision)
         self._body = (body,)  # not a second name for its parameters
 
     def forward(self, images: Tensor, targets: list[dict[str, Tensor]] | None = None) -> Losses | Boxes:
@@ -98,13 +98,21 @@ class DetectorNetwork(nn.Module):
                 module.eval()
 
 
-def _in_full_precision(head: nn.Module, inputs: Any, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Leave mixed precision behind the head: scores in bfloat16 differ by 0.004, boxes by a pixel."""
-    return {name: output.float() for name, output in outputs.items()}
+_HEADS = ("head", "rpn.head", "roi_heads.box_predictor")
+"""The parts of detectors after which losses are computed and boxes decoded."""
+
+
+def _in_full_precision(head: nn.Module, inputs: Any, outputs: Any) -> Any:
+    """Leave mixed precision behind a head: scores in bfloat16 differ by 0.004, boxes by a pixel or two."""
+    if isinstance(outputs, dict):
+        return {name: output.float() for name, output in outputs.items()}
+    return tuple(
+        [each.float() for each in output] if isinstance(output, list) else output.float() for output in outputs
+    )
 
 
 class _Pyramid(nn.Module):
-    """A backbone with a feature pyramid on top, and one level more."""
+    """A backbone with a feature pyramid on top, and two levels more."""
 
     def __init__(self, body: Backbone, channels: int) -> None:
         super().__init__()
@@ -140,7 +148,7 @@ def fcos(
         common: what all torchvision detectors take.
     Source: Tian et al. 2019, arXiv 1904.01355. Differs: 96 channels and 2 convolutions instead of 256 and 4.
     """
-    if channels % 32:
+    if channels % 32 or channels < 32:
         raise RecipeError(f"fcos: channels is a multiple of 32, got {channels}")
     body = build_backbone(backbone, weights=weights, levels=3)
     pyramid = _Pyramid(body, channels)
@@ -256,7 +264,10 @@ def build_detector(
                 else f"detector '{name}' has no option '{option}', nor any other"
             )
     common = {"min_size": size, "max_size": size, "image_mean": list(mean), "image_std": list(std)}
-    return DETECTORS[name](categories + 1, weights=weights, **common, **options)
+    try:
+        return DETECTORS[name](categories + 1, weights=weights, **common, **options)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise RecipeError(f"detector '{name}' cannot be built with {options or 'no options'}: {error}") from error
 
 
 def _build(build: Callable[..., Any], classes: int, weights: str, **options: Any) -> Any:

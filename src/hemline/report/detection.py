@@ -16,7 +16,7 @@ from rich.table import Table
 from hemline.annotation import ABSENT, AnnotationTable
 from hemline.errors import DataError
 from hemline.garments import CATEGORIES
-from hemline.geometry import clip_box, overlaps, points_box
+from hemline.geometry import LEAST_BOX, clip_box, overlaps, points_box
 from hemline.images import image_size
 from hemline.infer.detector import Detection, Detector
 from hemline.infer.stream import list_candidates
@@ -86,7 +86,7 @@ def label_photos(table: AnnotationTable, *, margin: float) -> list[LabelledPhoto
         size_wh = image_size(path)
         present = [table.points[row][table.points[row, :, 2] != ABSENT, :2] for row in rows]
         kept = [(row, points) for row, points in zip(rows, present, strict=True) if len(points)]
-        boxes = [clip_box(points_box(points, margin=margin), size_wh) for _, points in kept]
+        boxes = [clip_box(points_box(points, margin=margin, least=LEAST_BOX), size_wh) for _, points in kept]
         photos.append(
             LabelledPhoto(
                 path,

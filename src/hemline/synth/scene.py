@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from hemline.annotation import ABSENT, OCCLUDED, VISIBLE, Annotation
-from hemline.geometry import apply_affine, clip_box, crop_affine, overlaps, points_box, warp
+from hemline.geometry import apply_affine, clip_box, crop_affine, overlaps, points_box, shrink, warp
 from hemline.synth.background import FLAT, HANGING, STREET, paint_background
 from hemline.synth.relief import random_light
 
@@ -21,6 +21,7 @@ ROOM = 0.05
 _LARGEST_OVERLAP = 0.1  # of two garments' boxes, intersection over union
 _TRIES = 12
 _LONGER_SIDE = {1: (0.35, 0.95), 2: (0.3, 0.6), 3: (0.28, 0.5)}  # shares of the scene; of more garments, the last
+_LARGEST_PHOTO = 512  # pixels; a garment takes at most the scene, which detectors see at some hundreds
 _LEAST_STRIP = 0.2  # of a photo beside its garment, to be a background; share of its shorter side
 
 
@@ -60,7 +61,7 @@ def cut_out(rng: Rng, photo: np.ndarray, annotation: Annotation, *, mask: np.nda
     """Prepare a photo's garment for pasting.
 
     Without a mask it is cut along the hull of its points, with a little or some more room, or as a rectangle: no
-    outline is known, so that what is pasted varies instead.
+    outline is known, so that what is pasted varies instead. A large photo is made smaller first.
 
     Args:
         rng: source of all choices.
@@ -70,11 +71,14 @@ def cut_out(rng: Rng, photo: np.ndarray, annotation: Annotation, *, mask: np.nda
     """
     if mask is not None:
         return Cutout(photo, mask, mask, annotation)
+    whole_wh = np.array(photo.shape[1::-1])
+    photo = shrink(photo, _LARGEST_PHOTO)
+    annotation = _move(annotation, np.column_stack([np.diag(photo.shape[1::-1] / whole_wh), np.zeros(2)]))
     points = present_points(annotation)
     hull = hull_mask(points, photo.shape[:2])
     opacity: np.ndarray = np.zeros(photo.shape[:2], np.uint8)
     if rng.random() < 0.7:
-        reach = rng.uniform(0.03, 0.1) * float(np.ptp(points, axis=0).max())
+        reach = rng.uniform(0.03, 0.1) * min(float(np.ptp(points, axis=0).max()), _LARGEST_PHOTO)
         opacity = cv2.dilate(hull, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(reach) + 1,) * 2))
         opacity = cv2.GaussianBlur(opacity, (0, 0), rng.uniform(0.6, 3.0))
     else:

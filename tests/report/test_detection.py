@@ -93,7 +93,7 @@ def test_photos_gather_their_garments(tmp_path):
     [found] = label_photos(AnnotationTable(("a", "b", "c"), ("skirt", "trousers", "skirt"), points, paths), margin=0.5)
     assert found.size_wh == (100, 60)
     assert found.categories == ("skirt", "trousers")  # the third has no point
-    assert found.boxes == pytest.approx(np.array([[0, 0, 70, 60], [90, 10, 90, 10]]))
+    assert found.boxes == pytest.approx(np.array([[0, 0, 70, 60], [88, 8, 92, 12]]))
     assert [len(each) for each in found.points] == [2, 1]
 
 

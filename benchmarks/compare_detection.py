@@ -29,6 +29,7 @@ from hemline.files import write_atomic
 from hemline.formats.roots import read_roots
 from hemline.geometry import clip_box, points_box
 from hemline.images import read_image
+from hemline.infer.closer_look import keep_photo, look_closer
 from hemline.infer.detect_then_find import DetectThenFind
 from hemline.infer.detector import Detector
 from hemline.infer.finder import Finder
@@ -189,13 +190,13 @@ def whole_photos(finder: Finder) -> Points:
 def in_boxes(
     finder: Finder, photos: Sequence[np.ndarray], boxes: Sequence[Any], categories: Sequence[str]
 ) -> np.ndarray:
-    """Find the points in one box of each photo."""
+    """Find the points in one box of each photo, as DetectThenFind does."""
     found = []
     for start in range(0, len(photos), finder.batch_size):
         batch = slice(start, start + finder.batch_size)
-        prepared = [finder.prepare(photo, box) for photo, box in zip(photos[batch], boxes[batch], strict=True)]
-        ids = [str(at) for at in range(len(prepared))]
-        found += finder.predict_prepared(prepared, categories[batch], image_ids=ids)
+        kept = [keep_photo(photo, size=finder.size) for photo in photos[batch]]
+        ids = [str(at) for at in range(len(kept))]
+        found += look_closer(finder, kept, boxes[batch], categories[batch], image_ids=ids, alone=True)
     return np.array([each.keypoints for each in found])
 
 

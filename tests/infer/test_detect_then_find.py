@@ -66,6 +66,21 @@ def test_each_garment_of_a_photo_has_points_of_its_own(finder):
     assert lefts == pytest.approx([40, 460], abs=8)  # an input pixel of the detector is 12.5 of the photo
 
 
+def test_a_neighbour_in_a_narrow_garments_crop_is_not_seen(predictor):
+    """Two skirts of 160 x 300 pixels, 50 apart: a square crop about one would show the squares of both."""
+    photo, truth = np.full((420, 420, 3), 128, np.uint8), []
+    for left in (20, 230):
+        skirt, points = draw_skirt((160, 300))
+        skirt[(skirt == 128).all(2)] = 80
+        photo[50:350, left : left + 160] = skirt
+        truth.append(points + np.array([left, 50]))
+    [garments] = DetectThenFind(Detector(find_patches, SCHEMA), predictor, margin=0.0).find([photo])
+    found = sorted((garment.prediction.keypoints[15:19] for garment in garments), key=lambda points: points[0, 0])
+    assert len(found) == 2
+    for points, expected in zip(found, truth, strict=True):
+        assert points == pytest.approx(expected, abs=4.0)
+
+
 def test_photos_without_garments_and_garments_that_only_the_detector_knows_give_nothing(finder):
     empty = np.full((300, 300, 3), 128, np.uint8)
     dress = empty.copy()

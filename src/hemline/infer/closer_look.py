@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,21 +43,29 @@ def look_closer(
     categories: Sequence[str],
     *,
     image_ids: Sequence[str],
+    alone: bool = False,
 ) -> list[Prediction]:
     """Find keypoints in a box on each photo.
 
     Args:
         finder: answers.
         photos, boxes, categories, image_ids: one of each per garment; the boxes in coordinates of the photos.
+        alone: show the finder nothing beside the box, not even where its crop has room for it.
     Returns:
         one Prediction for each, in coordinates of the photos.
     """
-    prepared = []
+    prepared, corners = [], []
     for photo, box in zip(photos, boxes, strict=True):
         left, top, right, bottom = (np.array(box) * np.tile(photo.scale, 2)).tolist()
-        prepared.append(finder.prepare(photo.pixels, (left, top, right, bottom)))
+        if alone:
+            x, y = math.floor(left), math.floor(top)
+            prepared.append(finder.prepare(photo.pixels[y : math.ceil(bottom), x : math.ceil(right)]))
+        else:
+            x, y = 0, 0
+            prepared.append(finder.prepare(photo.pixels, (left, top, right, bottom)))
+        corners.append((x, y))
     found = finder.predict_prepared(prepared, categories, image_ids=image_ids)
     return [
-        Prediction(each.image_id, each.category, each.keypoints / photo.scale, each.scores)
-        for each, photo in zip(found, photos, strict=True)
+        Prediction(each.image_id, each.category, (each.keypoints + corner) / photo.scale, each.scores)
+        for each, photo, corner in zip(found, photos, corners, strict=True)
     ]

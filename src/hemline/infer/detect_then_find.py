@@ -1,4 +1,5 @@
-"""A garment detector in front of a keypoint network: each garment is looked at in a crop of its own."""
+"""A garment detector in front of a keypoint network: each garment is looked at in a crop of its own, and alone: what
+else fits into a square crop about a narrow garment may be another garment."""
 
 from __future__ import annotations
 
@@ -85,7 +86,8 @@ class DetectThenFind(Finder):
             self._room(choose(detections, category), kept.photo.size_wh)
             for detections, category, kept in zip(found, categories, prepared, strict=True)
         ]
-        return look_closer(self.finder, [kept.photo for kept in prepared], boxes, categories, image_ids=image_ids)
+        photos = [kept.photo for kept in prepared]
+        return look_closer(self.finder, photos, boxes, categories, image_ids=image_ids, alone=True)
 
     def find_prepared(
         self, prepared: Sequence[_Kept], *, image_ids: Sequence[str], categories: Sequence[str | None]
@@ -115,6 +117,7 @@ class DetectThenFind(Finder):
                 [self._room(detection, prepared[at].photo.size_wh) for at, detection in batch],
                 [detection.category for _, detection in batch],
                 image_ids=[image_ids[at] for at, _ in batch],
+                alone=True,
             )
             for (at, detection), prediction in zip(batch, predictions, strict=True):
                 garments[at].append(Garment(prediction, detection.box, detection.score))

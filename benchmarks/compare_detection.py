@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from page import put_table
 
-from hemline.annotation import ABSENT, AnnotationTable
+from hemline.annotation import Annotation, AnnotationTable
 from hemline.files import write_atomic
 from hemline.formats.roots import read_roots
-from hemline.geometry import clip_box, points_box
+from hemline.geometry import Box, clip_box, points_box
 from hemline.images import read_image
 from hemline.infer.closer_look import keep_photo, look_closer
 from hemline.infer.detect_then_find import DetectThenFind
@@ -37,7 +37,7 @@ from hemline.infer.torch_backend import load_detector, load_predictor
 from hemline.metrics import bootstrap_interval, mean_error, point_errors
 from hemline.report.detection import LabelledPhoto, judge_boxes, label_photos, match_boxes
 from hemline.report.speed import relative_speed
-from hemline.synth.scene import Scene, compose, cut_out, present_points, spare_strip
+from hemline.synth.scene import Scene, compose, cut_out, spare_strip
 from hemline.synth.stream import draw
 
 RESULTS = Path(__file__).resolve().parent / "results" / "detection.json"
@@ -75,7 +75,7 @@ def try_photos(
 ) -> dict[str, Any]:
     """Measure each pipeline on photos of one garment."""
     images = [read_image(path) for path in validation.paths]
-    boxes = [room(garment.points, image, margin=margin) for garment, image in zip(validation, images, strict=True)]
+    boxes = [room(garment, image, margin=margin) for garment, image in zip(validation, images, strict=True)]
     pipelines: dict[str, Points] = {
         WHOLE: whole_photos(once),
         TRUE: lambda photos, categories: in_boxes(once, photos, boxes[: len(photos)], categories),
@@ -113,8 +113,8 @@ def try_scenes(once: Finder, detector: Detector, validation: AnnotationTable, *,
             Path(),
             (SCENE_SIZE, SCENE_SIZE),
             tuple(garment.category for garment in scene.garments),
-            np.array([room(garment.points, scene.image, margin=detector.margin) for garment in scene.garments]),
-            tuple(present_points(garment) for garment in scene.garments),
+            np.array([room(garment, scene.image, margin=detector.margin) for garment in scene.garments]),
+            tuple(garment.present for garment in scene.garments),
         )
         for scene in scenes
     ]
@@ -127,7 +127,7 @@ def try_scenes(once: Finder, detector: Detector, validation: AnnotationTable, *,
             if answer >= 0 and answers[answer].prediction.category == garment.category:
                 named.append(garment.points)
                 points.append(answers[answer].prediction.keypoints)
-                box = room(garment.points, scene.image, margin=margin)
+                box = room(garment, scene.image, margin=margin)
                 given.append(in_boxes(once, [scene.image], [box], [garment.category])[0])
                 categories.append(garment.category)
     truths = np.array(named).reshape(-1, 24, 3)
@@ -200,10 +200,9 @@ def in_boxes(
     return np.array([each.keypoints for each in found])
 
 
-def room(points: np.ndarray, image: np.ndarray, *, margin: float) -> tuple[float, float, float, float]:
-    """Box a garment's points (24, 3) on an image."""
-    present = points[points[:, 2] != ABSENT, :2]
-    return clip_box(points_box(present, margin=margin), (image.shape[1], image.shape[0]))
+def room(garment: Annotation, image: np.ndarray, *, margin: float) -> Box:
+    """Box a garment's points on an image."""
+    return clip_box(points_box(garment.present, margin=margin), (image.shape[1], image.shape[0]))
 
 
 def write_page() -> None:

@@ -11,20 +11,16 @@ AP50 is 0.95, or after MOST_STEPS. --table writes docs/detection.md from the res
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from overfit_networks import GoalReached
+from overfit_networks import learn_by_heart
 from page import put_table
 
 from hemline.annotation import AnnotationTable
 from hemline.files import write_atomic
 from hemline.formats.roots import read_roots
-from hemline.learn.fit import fit
-from hemline.learn.run_folder import Progress
 from hemline.recipe import DetectorRecipe, read_any_recipe, shipped_recipes
 from hemline.toml_file import parse_section
 
@@ -75,18 +71,8 @@ def overfit(name: str, photos: AnnotationTable) -> dict[str, Any]:
         content["model"]["options"] |= OPTIONS
     content["train"] |= {"epochs": MOST_STEPS * BATCH // PHOTOS, "batch_size": BATCH, "validate_every": 15}
     content["train"] |= {"workers": 0, "ema": 0.9, "lr": 1e-3, "backbone_lr": 1.0, "weight_decay": 0.0}
-    seen: list[Progress] = []
-
-    def after_epoch(progress: Progress) -> None:
-        if progress.scores:
-            seen.append(progress)
-            print(f"{name}: step {progress.step}, AP50 {progress.scores['ap50']:.3f}", flush=True)
-            if progress.scores["ap50"] >= GOAL:
-                raise GoalReached
-
-    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(GoalReached):
-        changed = parse_section(DetectorRecipe, content, source=name)
-        fit(changed, photos, validation=photos, out=Path(folder) / "run", on_epoch=after_epoch)
+    changed = parse_section(DetectorRecipe, content, source=name)
+    seen = learn_by_heart(changed, photos, metric="ap50", is_enough=lambda ap50: ap50 >= GOAL)
     best = max(seen, key=lambda progress: progress.scores["ap50"])
     return {"recipe": name, **best.scores, "steps": best.step, "size": SIZE, "precision": changed.train.precision}
 

@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from hemline.infer.schema import mean_layouts
 from hemline.learn.fit import fit
 from hemline.learn.run_folder import Progress
 from hemline.metrics import ne
-from hemline.recipe import Recipe, parse_recipe, read_recipe, shipped_recipes
+from hemline.recipe import DetectorRecipe, Recipe, parse_recipe, read_recipe, shipped_recipes
 
 RESULTS = Path(__file__).resolve().parent / "results" / "overfit"
 LEFT_OUT = ("demo",)
@@ -87,17 +88,7 @@ def overfit(recipe: Recipe, photos: AnnotationTable, *, precision: str = "32-tru
     content["predict"] |= {"flip": False, "second_pass": False}
     content["train"] |= {"epochs": MOST_STEPS, "batch_size": PHOTOS, "validate_every": 25, "workers": 0}
     content["train"] |= {"ema": 0.9, "precision": precision, "checkpoint_steps": 0}
-    seen: list[Progress] = []
-
-    def after_epoch(progress: Progress) -> None:
-        if progress.scores:
-            seen.append(progress)
-            print(f"{recipe.name}: step {progress.step}, NE {progress.scores['ne']:.2f} %", flush=True)
-            if progress.scores["ne"] < GOAL:
-                raise GoalReached
-
-    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(GoalReached):
-        fit(parse_recipe(content), photos, validation=photos, out=Path(folder) / "run", on_epoch=after_epoch)
+    seen = learn_by_heart(parse_recipe(content), photos, metric="ne", is_enough=lambda error: error < GOAL)
     best = min(seen, key=lambda progress: progress.scores["ne"])
     return {
         "recipe": recipe.name,
@@ -107,6 +98,24 @@ def overfit(recipe: Recipe, photos: AnnotationTable, *, precision: str = "32-tru
         "size": content["input"]["size"],
         "constant": constant_ne(photos),
     }
+
+
+def learn_by_heart(
+    recipe: Recipe | DetectorRecipe, photos: AnnotationTable, *, metric: str, is_enough: Callable[[float], bool]
+) -> list[Progress]:
+    """Train and validate on the same photos until a metric is good enough; returns the epochs that were validated."""
+    seen: list[Progress] = []
+
+    def after_epoch(progress: Progress) -> None:
+        if progress.scores:
+            seen.append(progress)
+            print(f"{recipe.name}: step {progress.step}, {metric} {progress.scores[metric]:.3f}", flush=True)
+            if is_enough(progress.scores[metric]):
+                raise GoalReached
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(GoalReached):
+        fit(recipe, photos, validation=photos, out=Path(folder) / "run", on_epoch=after_epoch)
+    return seen
 
 
 def constant_ne(photos: AnnotationTable) -> float:

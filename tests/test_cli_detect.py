@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from untrained import write_run
 
 from hemline.formats import coco
 from hemline.formats.fashionai import INSTANCE_COLUMNS, read_annotations
 from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS
 from hemline.images import read_image, write_image
 from hemline.infer.detector import DetectorSchema
-from hemline.infer.schema import Schema, channels_of, keypoint_names
 from hemline.infer.torch_backend import load_detector, load_predictor
 from hemline.learn.checkpoint import write_weights
-from hemline.models import build_model
 from hemline.models.detectors import build_detector
 from hemline.synth.stream import write_drawn_set
 
@@ -29,24 +28,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def runs(tmp_path_factory) -> dict[str, Path]:
     """Run folders of an untrained keypoint network, and of detectors that find much and nothing."""
     folder = tmp_path_factory.mktemp("runs")
-    keypoints, limbs = channels_of(CATEGORIES)
-    model = {"name": "cpn", "backbone": "test_resnet", "channels": 16, "keypoints": len(keypoints)}
-    torch.manual_seed(0)
-    network = build_model(**model)
-    schema = Schema(
-        categories=CATEGORIES,
-        model=model,
-        codec={"name": "belief", "size_wh": [64, 64], "stride": network.output_stride},
-        keypoints=keypoint_names(keypoints),
-        limbs=limbs,
-        size=64,
-        predict={"margin": 0.1},
-        layouts={
-            name: [[0.5, 0.5] if at in CATEGORY_KEYPOINTS[name] else None for at in range(24)] for name in CATEGORIES
-        },
-    )
-    described = {"schema": schema.to_json(), "recipe": {"predict": {"batch_size": 4}}, "epoch": 1, "ne": None}
-    write_weights(folder / "points" / "last.safetensors", network.state_dict(), described)
+    write_run(folder / "points", CATEGORIES, margin=0.1)
     detector = {"name": "fcos", "categories": 5, "size": 64, "backbone": "test_resnet", "channels": 64, "convs": 1}
     found = build_detector(**detector)
     with torch.no_grad():

@@ -8,38 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from untrained import write_run
 
 from hemline.formats.fashionai import COLUMNS, read_annotations
 from hemline.garments import CATEGORIES, CATEGORY_KEYPOINTS
 from hemline.images import read_image, write_image
-from hemline.infer.schema import Schema, channels_of, keypoint_names
 from hemline.infer.torch_backend import load_predictor
 from hemline.learn.checkpoint import write_weights
-from hemline.models import build_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def write_run(folder: Path, categories: tuple[str, ...]) -> Path:
-    """Write a run folder with an untrained network."""
-    keypoints, limbs = channels_of(categories)
-    model = {"name": "cpn", "backbone": "test_resnet", "channels": 16, "keypoints": len(keypoints)}
-    torch.manual_seed(0)
-    network = build_model(**model)
-    half: list[float] | None = [0.5, 0.5]
-    schema = Schema(
-        categories=categories,
-        model=model,
-        codec={"name": "belief", "size_wh": [64, 64], "stride": network.output_stride},
-        keypoints=keypoint_names(keypoints),
-        limbs=limbs,
-        size=64,
-        predict={},
-        layouts={name: [half if at in CATEGORY_KEYPOINTS[name] else None for at in range(24)] for name in categories},
-    )
-    description = {"schema": schema.to_json(), "recipe": {"predict": {"batch_size": 4}}, "epoch": 1, "ne": None}
-    write_weights(folder / "last.safetensors", network.state_dict(), description)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,12 @@ class Annotation:
         """Return (24, 3) as in AnnotationTable: x, y, visibility."""
         return np.column_stack([self.keypoints, self.visibility])
 
+    @property
+    def present(self) -> np.ndarray:
+        """Return the points that the garment has, visible or occluded, (N, 2)."""
+        present: np.ndarray = self.keypoints[self.visibility != ABSENT]
+        return present
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
@@ -133,9 +139,9 @@ class AnnotationTable:
         wanted = {check_category(name) for name in categories}
         return self.select([row for row, name in enumerate(self.categories) if name in wanted])
 
-    def count_unlabelled(self) -> int:
-        """Count the rows without a present point."""
-        return int((self.points[:, :, 2] == ABSENT).all(axis=1).sum())
+    def labelled(self) -> AnnotationTable:
+        """Return the rows with a present point, in file order."""
+        return self.select(np.flatnonzero((self.points[:, :, 2] != ABSENT).any(axis=1)).tolist())
 
     def in_order_of(self, other: AnnotationTable) -> AnnotationTable:
         """Return the rows in the order of another table of the same garments.

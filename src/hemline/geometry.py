@@ -16,6 +16,9 @@ import numpy as np
 LEAST_BOX = 2.0
 """Least width and height before its margin, in pixels, of a box that detectors learn and are judged by."""
 
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom."""
+
 PAD_VALUE = 114
 """Grey that fills a crop where there is no photo."""
 
@@ -40,7 +43,7 @@ def invert_affine(matrix: np.ndarray) -> np.ndarray:
 
 
 def crop_affine(
-    box_xyxy: np.ndarray | tuple[float, float, float, float],
+    box_xyxy: np.ndarray | Box,
     size_wh: tuple[int, int],
     *,
     scale: float = 1.0,
@@ -112,12 +115,12 @@ def warp(image: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int], *, pad
     )
 
 
-def photo_box(size_wh: tuple[int, int]) -> tuple[float, float, float, float]:
+def photo_box(size_wh: tuple[int, int]) -> Box:
     """Return the box (left, top, right, bottom) that is the whole photo."""
     return 0.0, 0.0, float(size_wh[0]), float(size_wh[1])
 
 
-def points_box(points: np.ndarray, *, margin: float, least: float = 0.0) -> tuple[float, float, float, float]:
+def points_box(points: np.ndarray, *, margin: float, least: float = 0.0) -> Box:
     """Find the box of a garment: that of its points and some room. Training and test, detectors and crops all use it.
 
     Args:
@@ -135,9 +138,7 @@ def points_box(points: np.ndarray, *, margin: float, least: float = 0.0) -> tupl
     return left, top, right, bottom
 
 
-def clip_box(
-    box_xyxy: tuple[float, float, float, float], size_wh: tuple[int, int]
-) -> tuple[float, float, float, float]:
+def clip_box(box_xyxy: Box, size_wh: tuple[int, int]) -> Box:
     """Return the part of a box that is on the photo; without area where none is."""
     left, top, right, bottom = box_xyxy
     width, height = size_wh

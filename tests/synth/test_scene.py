@@ -7,7 +7,7 @@ import pytest
 
 from hemline.annotation import ABSENT, OCCLUDED, VISIBLE, Annotation
 from hemline.geometry import overlaps, points_box
-from hemline.synth.scene import Cutout, compose, cut_out, hull_mask, present_points, spare_strip
+from hemline.synth.scene import Cutout, compose, cut_out, hull_mask, spare_strip
 from hemline.synth.stream import draw
 
 
@@ -46,7 +46,7 @@ def test_garments_lie_apart_and_wholly_on_the_picture():
         rng = np.random.default_rng(seed)
         scene = compose(rng, [cut_out(rng, photo, annotation) for _ in range(4)], size=256)
         assert 2 <= len(scene.garments) <= 4
-        boxes = np.array([points_box(present_points(each), margin=0.05) for each in scene.garments])
+        boxes = np.array([points_box(each.present, margin=0.05) for each in scene.garments])
         assert ((boxes >= -1e-6) & (boxes <= 256 + 1e-6)).all()
         shared = overlaps(boxes, boxes) - np.eye(len(boxes))
         assert shared.max() <= 0.1 + 1e-6

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hemline.cli.app import app, naming, submit
 from hemline.errors import require_extra
+
+if TYPE_CHECKING:
+    from hemline.annotation import AnnotationTable
 
 
 @app.command()
@@ -77,12 +81,8 @@ def submit_write(
 ) -> None:
     """Write predictions as a submission: integers, x_y_1 inside the category, -1_-1_-1 outside."""
     from hemline.formats.fashionai import read_annotations
-    from hemline.formats.submission import write_submission
 
-    table, expected = read_annotations(prediction), read_annotations(test) if test else None
-    with naming(prediction, test):
-        write_submission(out, table, test=expected)
-    typer.echo(f"{len(table)} garments in {out}")
+    _write_submission(out, read_annotations(prediction), files=[prediction], test=test)
 
 
 @submit.command("merge")
@@ -92,13 +92,9 @@ def submit_merge(
     test: _TestOption = None,
 ) -> None:
     """Merge files that each answer some categories into one submission."""
-    from hemline.formats.fashionai import read_annotations
-    from hemline.formats.submission import merge_submissions, write_submission
+    from hemline.formats.submission import merge_submissions
 
-    table, expected = merge_submissions(files), read_annotations(test) if test else None
-    with naming(", ".join(map(str, files)), test):
-        write_submission(out, table, test=expected)
-    typer.echo(f"{len(table)} garments in {out}")
+    _write_submission(out, merge_submissions(files), files=files, test=test)
 
 
 @submit.command("average")
@@ -111,14 +107,10 @@ def submit_average(
     test: _TestOption = None,
 ) -> None:
     """Average the points of several predictions or submissions, and write the result as a submission."""
-    from hemline.formats.fashionai import read_annotations
-    from hemline.formats.submission import average_submissions, parse_weights, write_submission
+    from hemline.formats.submission import average_submissions, parse_weights
 
     table = average_submissions(files, weights=parse_weights(weights) if weights is not None else ())
-    expected = read_annotations(test) if test else None
-    with naming(", ".join(map(str, files)), test):
-        write_submission(out, table, test=expected)
-    typer.echo(f"{len(table)} garments in {out}")
+    _write_submission(out, table, files=files, test=test)
 
 
 @submit.command("check")
@@ -141,3 +133,13 @@ def submit_check(
     if problems:
         raise typer.Exit(1)
     typer.echo("no problem found")
+
+
+def _write_submission(out: Path, table: AnnotationTable, *, files: Sequence[Path], test: Path | None) -> None:
+    from hemline.formats.fashionai import read_annotations
+    from hemline.formats.submission import write_submission
+
+    expected = read_annotations(test) if test else None
+    with naming(", ".join(map(str, files)), test):
+        write_submission(out, table, test=expected)
+    typer.echo(f"{len(table)} garments in {out}")

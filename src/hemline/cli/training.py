@@ -47,7 +47,7 @@ def train(
     if left_out:
         notes.append(f"{left_out} of {len(table)} training garments are no {' or '.join(chosen.categories)}, left out")
     for kind, rows in (("training", table), ("validation", validation)):
-        if rows is not None and (unlabelled := rows.count_unlabelled()):
+        if rows is not None and (unlabelled := len(rows) - len(rows.labelled())):
             notes.append(f"{unlabelled} of {len(rows)} {kind} garments have no labelled point, left out")
     for note in [*notes, *val_notes]:
         typer.echo(note)

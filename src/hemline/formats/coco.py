@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from hemline.errors import DataError
 from hemline.files import write_atomic
 from hemline.garments import CATEGORIES, KEYPOINTS, LIMBS, NUM_KEYPOINTS, check_category
 
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom."""
+if TYPE_CHECKING:  # geometry brings OpenCV, which reading and writing files does not need
+    from hemline.geometry import Box
 
 
 def write_annotations(

@@ -8,16 +8,15 @@ from typing import Any
 
 from hemline.codecs import decode_options
 from hemline.infer.coarse_to_fine import CoarseToFine
+from hemline.infer.detect_then_find import DetectThenFind
+from hemline.infer.detector import Detector
 from hemline.infer.ensemble import Ensemble
 from hemline.infer.finder import Finder
 from hemline.infer.predictor import Predictor, Run
 from hemline.infer.repair import Repaired
 from hemline.infer.schema import Schema
 
-DEFAULT_MARGIN = 0.25
-"""Of networks from before there was such a key."""
-
-_OF_THE_WHOLE = {"second_pass": False, "margin": DEFAULT_MARGIN, "repair": 0.0}
+_OF_THE_WHOLE = {"second_pass": False, "margin": 0.25, "repair": 0.0}
 """Options that concern what all networks answered together; the others, how each one is asked."""
 
 
@@ -28,6 +27,7 @@ def build_predictor(
     batch_size: int = 16,
     others: Sequence[tuple[Run, Schema, float]] = (),
     refiner: tuple[Run, Schema] | None = None,
+    detector: Detector | None = None,
     decode: Mapping[str, Any] | None = None,
     **overrides: Any,
 ) -> Finder:
@@ -38,6 +38,7 @@ def build_predictor(
         batch_size: most photos at a time.
         others: networks that answer with it, and how much each counts.
         refiner: another network for the second pass, which then always is; by default the same ones look again.
+        detector: finds garments first, each of which the networks then look at.
         decode: options of [decode] for all codecs, instead of the schemas'.
         overrides: options of [predict], instead of the schemas': flip, views, rotations, merge, combine for every
             network; second_pass, margin and repair, which without overrides are `schema`'s.
@@ -58,4 +59,6 @@ def build_predictor(
         finder = Ensemble(members, [1.0, *(weight for *_, weight in others)])
     if refiner or options["second_pass"]:
         finder = CoarseToFine(finder, build(*refiner) if refiner else finder, margin=options["margin"])
-    return Repaired(finder, below=options["repair"]) if options["repair"] else finder
+    if options["repair"]:
+        finder = Repaired(finder, below=options["repair"])
+    return DetectThenFind(detector, finder, margin=options["margin"]) if detector else finder

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hemline.annotation import Prediction
-from hemline.geometry import shrink
-from hemline.infer.finder import Box, Finder, Size
+from hemline.geometry import Box, shrink
+from hemline.infer.finder import Finder, Size
 
 KEPT = 4
 """Between the looks a photo is kept with at most this many times the next network's input on its longer side: a

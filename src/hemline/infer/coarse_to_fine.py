@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hemline.annotation import Prediction
-from hemline.geometry import clip_box, points_box
+from hemline.geometry import Box, clip_box, points_box
 from hemline.infer.closer_look import KeptPhoto, keep_photo, look_closer
-from hemline.infer.finder import Box, Finder, Prepared, Size, common_categories
+from hemline.infer.finder import Finder, Prepared, Size, common_categories
 
 _LEAST_BOX = 1 / 16
 """Least width and height of the box before its margin, as a share of the photo's longer side."""

@@ -10,10 +10,10 @@ import numpy as np
 
 from hemline.annotation import Prediction
 from hemline.errors import DataError
-from hemline.geometry import clip_box, photo_box, points_box
+from hemline.geometry import Box, clip_box, photo_box, points_box
 from hemline.infer.closer_look import KeptPhoto, keep_photo, look_closer
 from hemline.infer.detector import Detection, Detector, Shown
-from hemline.infer.finder import Box, Finder, Size
+from hemline.infer.finder import Finder, Size
 
 
 @dataclass(frozen=True, slots=True)

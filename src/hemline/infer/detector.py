@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from hemline.errors import WeightsError
-from hemline.geometry import apply_affine, crop_affine, invert_affine, overlaps, photo_box, warp
-from hemline.infer.finder import Box, Size
+from hemline.geometry import Box, apply_affine, crop_affine, invert_affine, overlaps, photo_box, warp
+from hemline.infer.finder import Size
 
 FORMAT = 1
 

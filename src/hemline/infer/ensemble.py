@@ -13,7 +13,8 @@ import numpy as np
 from hemline.annotation import Prediction
 from hemline.codecs.decoders import DECODE_OPTIONS
 from hemline.errors import HemlineError
-from hemline.infer.finder import Box, Finder, Size, common_categories
+from hemline.geometry import Box
+from hemline.infer.finder import Finder, Size, common_categories
 from hemline.infer.predictor import Crops, Predictor
 from hemline.infer.views import merge_points
 

@@ -10,11 +10,9 @@ import numpy as np
 
 from hemline.annotation import Prediction
 from hemline.errors import DataError
+from hemline.geometry import Box
 
 Size = tuple[int, int]
-
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom in photo coordinates."""
 
 Prepared = Any
 """What a Finder's `prepare` made of a photo; only that Finder knows what is inside."""

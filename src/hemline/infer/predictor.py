@@ -12,8 +12,8 @@ from hemline.codecs.disc import DiscCodec
 from hemline.codecs.heatmap import HeatmapCodec
 from hemline.errors import RecipeError
 from hemline.garments import CATEGORY_KEYPOINTS, flip_permutation
-from hemline.geometry import apply_affine, invert_affine, photo_box, warp
-from hemline.infer.finder import Box, Finder, Size
+from hemline.geometry import Box, apply_affine, invert_affine, photo_box, warp
+from hemline.infer.finder import Finder, Size
 from hemline.infer.schema import Schema
 from hemline.infer.views import WHOLE, View, merge_maps, merge_points, view_affine, view_weights
 

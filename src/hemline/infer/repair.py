@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hemline.annotation import Prediction
-from hemline.geometry import apply_affine, fit_similarity, photo_box
-from hemline.infer.finder import Box, Finder, Prepared, Size
+from hemline.geometry import Box, apply_affine, fit_similarity, photo_box
+from hemline.infer.finder import Finder, Prepared, Size
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hemline.errors import HemlineError, RecipeError, WeightsError
-from hemline.infer.build import DEFAULT_MARGIN, build_predictor
-from hemline.infer.detect_then_find import DetectThenFind
+from hemline.infer.build import build_predictor
 from hemline.infer.detector import Detector, DetectorSchema, RunDetector
 from hemline.infer.finder import Finder
 from hemline.infer.predictor import Run
@@ -62,19 +61,16 @@ def load_predictor(
     run, schema, recipe = _load_network(path, place)
     options = {"batch_size": recipe["predict"]["batch_size"], **(predict or {})}
     options |= {key: value for key, value in (("flip", flip), ("batch_size", batch_size)) if value is not None}
-    finder = build_predictor(
+    asked = {"batch_size": batch_size, **(detect or {})}
+    return build_predictor(
         run,
         schema,
         others=[(*_load_network(other, place)[:2], weight) for other, weight in others],
         refiner=_load_network(refiner, place)[:2] if refiner else None,
+        detector=load_detector(detector, device=device, **asked) if detector else None,
         decode=decode,
         **options,
     )
-    if detector is None:
-        return finder
-    margin = {**schema.predict, **options}.get("margin", DEFAULT_MARGIN)
-    asked = {"batch_size": batch_size, **(detect or {})}
-    return DetectThenFind(load_detector(detector, device=device, **asked), finder, margin=margin)
 
 
 def _load_network(path: Path, device: torch.device) -> tuple[Run, Schema, dict[str, Any]]:
@@ -99,16 +95,23 @@ def torch_runner(model: nn.Module, *, device: torch.device, autocast: Autocast =
     model.to(device).to(memory_format=torch.channels_last)
 
     def run(crops: np.ndarray) -> dict[str, np.ndarray]:
-        training = model.training
-        model.eval()
-        try:
-            with torch.inference_mode(), autocast():
-                final = model(torch.from_numpy(crops).to(device))[-1]
-        finally:
-            model.train(training)
+        with _asking(model), autocast():
+            final = model(torch.from_numpy(crops).to(device))[-1]
         return {name: values.float().cpu().numpy() for name, values in final.items()}
 
     return run
+
+
+@contextlib.contextmanager
+def _asking(network: nn.Module) -> Iterator[None]:
+    """Let a network answer, without gradients, and leave it in the mode in which it was."""
+    training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        network.train(training)
 
 
 def _read_network(path: Path) -> tuple[Path, dict[str, Tensor], dict[str, Any]]:
@@ -149,13 +152,8 @@ def detector_runner(
     network.to(device).to(memory_format=torch.channels_last)
 
     def run(photos: np.ndarray) -> list[dict[str, np.ndarray]]:
-        training = network.training
-        network.eval()
-        try:
-            with torch.inference_mode(), autocast():
-                found = network(torch.from_numpy(photos).to(device))
-        finally:
-            network.train(training)
+        with _asking(network), autocast():
+            found = network(torch.from_numpy(photos).to(device))
         names = ("boxes", "labels", "scores")
         return [{name: each[name].float().cpu().numpy() for name in names} for each in found]
 

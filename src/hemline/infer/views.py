@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hemline.geometry import apply_affine, crop_affine, invert_affine, warp_maps
-from hemline.infer.finder import Box
+from hemline.geometry import Box, apply_affine, crop_affine, invert_affine, warp_maps
 
 View = tuple[float, float, float]
 """The place of a crop's centre as shares of the photo's width and height, and its zoom; 1 shows the whole photo."""

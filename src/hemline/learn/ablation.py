@@ -21,13 +21,13 @@ from hemline.infer.finder import Finder
 from hemline.infer.stream import predict_table
 from hemline.infer.torch_backend import load_predictor
 from hemline.learn.checkpoint import read_weights
-from hemline.learn.fit import FREE_ON_RESUME, fit
+from hemline.learn.fit import fit, fixed_keys
 from hemline.learn.run_folder import RECIPE, STATE
 from hemline.metrics import bootstrap_interval, mean_error, point_errors
 from hemline.recipe import Recipe, read_recipe, recipe_path
 from hemline.report.ablation import Effect
 from hemline.report.speed import relative_speed
-from hemline.study import BASE, Study, Switch
+from hemline.study import BASE, NO_TRAINING, Study, Switch
 
 RESULTS, RUNS = "results", "runs"
 """Folders of a study: what was measured, as small JSON files, and the run folders of what was trained."""
@@ -161,9 +161,9 @@ def _load(run: Path, recipe: Recipe, *, others: Sequence[tuple[Path, float]] = (
 
 def _check_trained(run: Path, base: Recipe, *, data: int) -> None:
     """Make sure that a run is what training the base would give."""
-    own, wanted = (_training_keys(recipe) for recipe in (read_recipe(run / RECIPE), base))
-    free = {"train.seed", *(f"train.{key}" for key in FREE_ON_RESUME)}
-    changed = [key for key in wanted if own[key] != wanted[key] and key not in free]
+    own, wanted = (fixed_keys(recipe) for recipe in (read_recipe(run / RECIPE), base))
+    free = ("train.seed", *NO_TRAINING)
+    changed = [key for key in wanted if own.get(key) != wanted[key] and not key.startswith(free)]
     if changed:
         raise RecipeError(
             f"{run} was not trained as the study's base: {', '.join(changed)} differ; leave these keys out of the "
@@ -172,11 +172,6 @@ def _check_trained(run: Path, base: Recipe, *, data: int) -> None:
     state = run / STATE
     if state.is_file() and read_weights(state)[1]["place"]["data"] != data:
         raise RecipeError(f"{run} was trained on other data than the study's; give the same --data and --val")
-
-
-def _training_keys(recipe: Recipe) -> dict[str, Any]:
-    content = recipe.model_dump(mode="json", exclude={"predict", "decode"})
-    return {f"{s}.{k}": v for s, keys in content.items() if isinstance(keys, dict) for k, v in keys.items()}
 
 
 def _speed(finder: Finder, base: Finder, rows: AnnotationTable) -> float:

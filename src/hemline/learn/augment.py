@@ -10,10 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from hemline.geometry import crop_affine, photo_box, points_box, warp
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom in photo pixels."""
+from hemline.geometry import Box, crop_affine, photo_box, points_box, warp
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _GRAY_AXIS = np.ones(3) / np.sqrt(3)
@@ -124,11 +121,7 @@ class Augmenter:
         true = np.array(points_box(points, margin=self.box_margin, least=_LEAST_SIDE * max(size_wh)))
         errors = np.array(self.box_errors) * rng.standard_normal(4).clip(-2, 2)
         moved = true + errors * np.tile(true[2:] - true[:2], 2)
-        middle = ((moved[:2] + moved[2:]) / 2).clip(0, size_wh)  # labels may lie beside the photo
-        reach = (moved[2:] - moved[:2]) / 2
-        left, top = (middle - reach).clip(0).tolist()
-        right, bottom = np.minimum(middle + reach, size_wh).tolist()
-        return left, top, right, bottom
+        return _box_on_photo((moved[:2] + moved[2:]) / 2, (moved[2:] - moved[:2]) / 2, size_wh)
 
     def draw_affine(self, rng: np.random.Generator, box_xyxy: Box, size_wh: tuple[int, int]) -> tuple[np.ndarray, bool]:
         """Draw a map from the photo to the crop.
@@ -212,8 +205,13 @@ def _draw_half(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
 def _box_about(points: np.ndarray, size_wh: tuple[int, int], *, room: float) -> Box:
     """Return the part of the photo that holds points (N, 2) and `room` pixels about them, or a little more."""
     low, high = points.min(0), points.max(0)
-    middle = ((low + high) / 2).clip(0, size_wh)  # labels may lie beside the photo
     reach = np.maximum((high - low) / 2 + room, _LEAST_SIDE / 2 * max(size_wh))
+    return _box_on_photo((low + high) / 2, reach, size_wh)
+
+
+def _box_on_photo(middle: np.ndarray, reach: np.ndarray, size_wh: tuple[int, int]) -> Box:
+    """Cut the box that reaches from its middle to all sides at the photo's edge; never without area."""
+    middle = middle.clip(0, size_wh)  # labels may lie beside the photo
     left, top = (middle - reach).clip(0).tolist()
     right, bottom = np.minimum(middle + reach, size_wh).tolist()
     return left, top, right, bottom

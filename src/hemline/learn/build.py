@@ -32,7 +32,7 @@ def model_arguments(recipe: Recipe) -> dict[str, Any]:
         RecipeError: model.options holds what other keys of the recipe say.
     """
     reserved = ("name", "keypoints", "size", "mean", "std", "backbone", "backbone_weights")
-    _check_options("model", recipe.model.options, reserved=reserved)
+    check_options("model", recipe.model.options, reserved=reserved)
     keypoints, limbs = channels_of(recipe.categories)
     arguments: dict[str, Any] = {
         "name": recipe.model.name,
@@ -59,7 +59,7 @@ def build_network(
         backbone_weights: instead of the recipe's.
     """
     reserved = ("name", "size_wh", "stride", "keypoints", *DECODE_OPTIONS)
-    _check_options("codec", recipe.codec.options, reserved=reserved)
+    check_options("codec", recipe.codec.options, reserved=reserved)
     decode = decode_options(recipe.codec.name, **recipe.decode.model_dump())
     keypoints, limbs = channels_of(recipe.categories)
     arguments = model_arguments(recipe)
@@ -141,7 +141,12 @@ def build_fabric(recipe: TrainingRecipe) -> Fabric:
     return fabric
 
 
-def _check_options(section: str, options: dict[str, Any], *, reserved: Sequence[str]) -> None:
+def check_options(section: str, options: dict[str, Any], *, reserved: Sequence[str]) -> None:
+    """Make sure that a section's options leave alone what other keys say.
+
+    Raises:
+        RecipeError: they do not; names them.
+    """
     taken = [name for name in reserved if name in options]
     if taken:
         raise RecipeError(f"{section}.options must not set {', '.join(taken)}: hemline does, from other keys")

@@ -134,7 +134,7 @@ class PhotoDataset(Dataset[Any]):
         rng = np.random.default_rng([self.seed, epoch, zlib.crc32(self.table.image_ids[row].encode())])
         photo, annotation = self._look_up(rng, row)
         size_wh, photo_wh = (self.size, self.size), (photo.shape[1], photo.shape[0])
-        box = self.augmenter.draw_box(rng, photo_wh, annotation.keypoints[annotation.visibility != ABSENT])
+        box = self.augmenter.draw_box(rng, photo_wh, annotation.present)
         matrix, flipped = self.augmenter.draw_affine(rng, box, size_wh)
         other = self._read_other(rng, row) if self.augmenter.draw_paste(rng) else None
         image, covered = self.augmenter.paint(rng, warp(photo, matrix, size_wh), other=other)
@@ -236,7 +236,7 @@ def _collate(samples: list[Any]) -> Any:
     errors = [sample for sample in samples if isinstance(sample, ImageError)]
     if errors:
         return errors[0]
-    lists = {key: [sample.pop(key) for sample in samples] for key in ("garments",) if key in samples[0]}
+    lists = {"garments": [sample.pop("garments") for sample in samples]} if "garments" in samples[0] else {}
     return default_collate(samples) | lists
 
 

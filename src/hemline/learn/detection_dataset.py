@@ -14,11 +14,11 @@ from torch.utils.data import Dataset
 
 from hemline.annotation import Annotation, AnnotationTable
 from hemline.errors import ImageError
-from hemline.geometry import LEAST_BOX, apply_affine, clip_box, points_box, warp
+from hemline.geometry import LEAST_BOX, Box, apply_affine, clip_box, points_box, warp
 from hemline.images import read_image
 from hemline.learn.augment import Augmenter
 from hemline.learn.dataset import Key
-from hemline.synth.scene import Cutout, compose, cut_out, hull_mask, present_points, spare_strip
+from hemline.synth.scene import Cutout, compose, cut_out, hull_mask, spare_strip
 from hemline.synth.stream import draw
 
 _LEAST_SEEN = 0.3
@@ -37,7 +37,8 @@ class DetectionDataset(Dataset[Any]):
     that cannot be read gives its ImageError as the sample.
 
     Args:
-        table: annotated garments with paths; rows with the same path are garments of one photo.
+        table: annotated garments with paths, each with a present point; rows with the same path are garments of one
+            photo.
         categories: in the order of the labels.
         size: side of the square crop.
         augmenter: of photos and scenes.
@@ -89,7 +90,7 @@ class DetectionDataset(Dataset[Any]):
         except ImageError as error:
             return error
         size_wh, photo_wh = (self.size, self.size), (photo.shape[1], photo.shape[0])
-        points = [present_points(garment) for garment in garments]
+        points = [garment.present for garment in garments]
         box = self.augmenter.draw_box(rng, photo_wh, np.concatenate([np.empty((0, 2)), *points]))
         matrix, _ = self.augmenter.draw_affine(rng, box, size_wh)
         image, _ = self.augmenter.paint(rng, warp(photo, matrix, size_wh))
@@ -106,7 +107,7 @@ class DetectionDataset(Dataset[Any]):
             target["masks"] = self._masks([mask for *_, mask in kept], matrix)
         return {"image": image, "garments": target, "row": row}
 
-    def _box(self, points_crop: np.ndarray) -> tuple[float, float, float, float] | None:
+    def _box(self, points_crop: np.ndarray) -> Box | None:
         whole = points_box(points_crop, margin=self.margin, least=LEAST_BOX)
         seen = clip_box(whole, (self.size, self.size))
         return seen if _area(seen) >= _LEAST_SEEN * _area(whole) else None
@@ -120,8 +121,8 @@ class DetectionDataset(Dataset[Any]):
         """Read the photo of a row or compose a scene about its garment: the picture, its garments and their masks."""
         if rng.random() >= self.scenes:
             photo = read_image(self.table.paths[row])
-            garments = [garment for garment in self._garments_on(row) if len(present_points(garment))]
-            masks = [hull_mask(present_points(each), photo.shape[:2]) for each in garments] if self.masks else []
+            garments = [self.table[other] for other in self._rows_of[self.table.paths[row]]]
+            masks = [hull_mask(each.present, photo.shape[:2]) for each in garments] if self.masks else []
             return photo, garments, masks or [np.empty((0, 0), np.uint8)] * len(garments)
         is_empty = rng.random() < self.empty
         count = 0 if is_empty else int(rng.integers(self.garments[0], self.garments[1] + 1))
@@ -129,12 +130,9 @@ class DetectionDataset(Dataset[Any]):
         scene = compose(rng, cutouts, size=3 * self.size // 2, backdrop=self._backdrop(rng))
         return scene.image, list(scene.garments), [mask.astype(np.uint8) * 255 for mask in scene.masks]
 
-    def _garments_on(self, row: int) -> list[Annotation]:
-        return [self.table[other] for other in self._rows_of[self.table.paths[row]]]
-
     def _cut_out(self, rng: np.random.Generator, row: int) -> Cutout:
         annotation = self.table[row]
-        if rng.random() < self.synthetic or not len(present_points(annotation)):
+        if rng.random() < self.synthetic:
             drawn = draw(rng, annotation.category, size=self.size)
             return cut_out(rng, drawn.image, drawn.annotation, mask=drawn.mask)
         return cut_out(rng, read_image(self.table.paths[row]), annotation)
@@ -144,12 +142,9 @@ class DetectionDataset(Dataset[Any]):
         if rng.random() < 0.5:
             return None
         row = int(rng.integers(len(self.table)))
-        annotation = self.table[row]
-        if not len(present_points(annotation)):
-            return None
-        return spare_strip(rng, read_image(self.table.paths[row]), annotation)
+        return spare_strip(rng, read_image(self.table.paths[row]), self.table[row])
 
 
-def _area(box: tuple[float, float, float, float]) -> float:
+def _area(box: Box) -> float:
     left, top, right, bottom = box
     return (right - left) * (bottom - top)

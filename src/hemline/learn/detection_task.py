@@ -13,7 +13,7 @@ from hemline.errors import RecipeError
 from hemline.infer.detector import Detector, DetectorSchema
 from hemline.infer.torch_backend import Autocast, detector_runner
 from hemline.learn.augment import Augmenter
-from hemline.learn.build import load_start
+from hemline.learn.build import check_options, load_start
 from hemline.learn.detection_dataset import DetectionDataset
 from hemline.learn.task import Task
 from hemline.models.detectors import build_detector
@@ -37,9 +37,7 @@ class DetectionTask(Task):
     metrics = ("ap", "ap50", "keypoint_recall")
 
     def __init__(self, recipe: DetectorRecipe, data: AnnotationTable, *, resume: bool) -> None:
-        taken = [name for name in _RESERVED if name in recipe.model.options]
-        if taken:
-            raise RecipeError(f"model.options must not set {', '.join(taken)}: hemline does, from other keys")
+        check_options("model", recipe.model.options, reserved=_RESERVED)
         if recipe.train.swa:
             raise RecipeError("train.swa is not for detectors, whose batch norm it cannot refresh; use train.ema")
         if recipe.augment.paste:

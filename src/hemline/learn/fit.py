@@ -11,12 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from hemline.annotation import ABSENT, AnnotationTable, fingerprint
+from hemline.annotation import AnnotationTable, fingerprint
 from hemline.errors import DataError, RecipeError, TrainingError
 from hemline.learn.averaging import build_average, refresh_norm
 from hemline.learn.build import build_fabric
@@ -329,15 +328,15 @@ class _Run:
 def _rows_for(recipe: TrainingRecipe, table: AnnotationTable, purpose: str) -> AnnotationTable:
     """Keep the rows of the recipe's categories that have a labelled point."""
     rows = table.of_categories(recipe.categories)
-    labelled = (rows.points[:, :, 2] != ABSENT).any(axis=1)
     if not len(rows):
         raise DataError(
             f"the {purpose} data has no garment of the recipe's categories ({', '.join(recipe.categories)}); "
             f"it has {', '.join(sorted(set(table.categories))) or 'none at all'}"
         )
-    if not labelled.any():
+    labelled = rows.labelled()
+    if not len(labelled):
         raise DataError(f"the {purpose} data has no labelled point: is it a test file without labels?")
-    return rows.select(np.flatnonzero(labelled).tolist())
+    return labelled
 
 
 def _check_folder(out: Path, recipe: TrainingRecipe, *, resume: bool) -> None:
@@ -349,7 +348,7 @@ def _check_folder(out: Path, recipe: TrainingRecipe, *, resume: bool) -> None:
         raise TrainingError(f"{out} already holds a run; add --resume to go on with it, or give another --out")
     if not (out / STATE).is_file():
         return
-    before, now = (_fixed(kept) for kept in (read_any_recipe(out / RECIPE), recipe))
+    before, now = (fixed_keys(kept) for kept in (read_any_recipe(out / RECIPE), recipe))
     changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if changed:
         raise TrainingError(
@@ -358,7 +357,7 @@ def _check_folder(out: Path, recipe: TrainingRecipe, *, resume: bool) -> None:
         )
 
 
-def _fixed(recipe: TrainingRecipe) -> dict[str, Any]:
+def fixed_keys(recipe: TrainingRecipe) -> dict[str, Any]:
     """Flatten a recipe to the dotted keys that a resumed run must not change."""
     content = recipe.model_dump(mode="json")
     flat = {key: value for key, value in content.items() if not isinstance(value, dict)}

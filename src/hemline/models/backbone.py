@@ -127,7 +127,12 @@ def set_dilations(extractor: nn.Module, dilations: Mapping[str, Sequence[int]]) 
             block.conv2.dilation = block.conv2.padding = (rate, rate)
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read somebody's published weights.
+
+    Raises:
+        WeightsError: not a safetensors file.
+    """
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
@@ -149,7 +154,7 @@ def _expected_weights(
 
 def _load_weights(extractor: nn.Module, name: str, path: Path, options: dict[str, Any]) -> None:
     """Copy a weights file into the extractor, after comparing it with the whole network, key by key."""
-    got = _read_weights(path)
+    got = read_state_dict(path)
     required, head = _expected_weights(extractor, name, options)
     problems = {
         "missing": [key for key in required if key not in got and not _is_counter(key)],

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import detection
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -26,9 +24,9 @@ from torchvision.models.detection.retinanet import RetinaNetClassificationHead
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from hemline.errors import RecipeError, ShapeError, WeightsError, name_eight, unknown_name
-from hemline.models.backbone import Backbone, build_backbone
-from hemline.models.network import IMAGENET_MEAN, IMAGENET_STD
+from hemline.errors import RecipeError, WeightsError, name_eight, unknown_name
+from hemline.models.backbone import Backbone, build_backbone, read_state_dict
+from hemline.models.network import IMAGENET_MEAN, IMAGENET_STD, check_multiple, fix_norm
 
 LEAST_SCORE = 0.05
 """Garments that a network is less sure of are not even looked at: COCO's AP asks for no more."""
@@ -55,8 +53,8 @@ class DetectorNetwork(nn.Module):
     def __init__(self, detector: nn.Module, body: nn.Module) -> None:
         super().__init__()
         self.detector = detector
-        for name in _HEADS:
-            for module in (module for own, module in detector.named_modules() if own == name):
+        for name, module in detector.named_modules():
+            if name in _HEADS:
                 module.register_forward_hook(_in_full_precision)
         self._body = (body,)  # not a second name for its parameters
 
@@ -74,12 +72,7 @@ class DetectorNetwork(nn.Module):
             ShapeError: H or W is not a multiple of `size_multiple`.
         """
         height, width = images.shape[-2:]
-        if height % self.size_multiple or width % self.size_multiple:
-            fitting = [-(-side // self.size_multiple) * self.size_multiple for side in (height, width)]
-            raise ShapeError(
-                f"a detector needs a height and width that are multiples of {self.size_multiple}, "
-                f"got {height} x {width}; use {fitting[0]} x {fitting[1]}"
-            )
+        check_multiple(height, width, self.size_multiple, subject="a detector")
         found: Any = self.detector(list(images.float() / 255), targets)
         if targets is not None and self.training:
             losses: Losses = found
@@ -93,9 +86,7 @@ class DetectorNetwork(nn.Module):
 
     def freeze_backbone_norm(self) -> None:
         """Make the backbone's batch norm use its stored statistics until `train` is called again."""
-        for module in self._body[0].modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+        fix_norm(self._body[0])
 
 
 _HEADS = ("head", "rpn.head", "roi_heads.box_predictor")
@@ -312,11 +303,7 @@ def _load_body(body: nn.Module, weights: str) -> None:
     path = Path(weights)
     if not path.is_file():
         raise WeightsError(f"model.backbone_weights: no such file '{weights}'; or use 'random' or 'torchvision'")
-    try:
-        stored = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: not a safetensors file ({error})") from error
-    stored = {key: tensor for key, tensor in stored.items() if not key.startswith("fc.")}
+    stored = {key: tensor for key, tensor in read_state_dict(path).items() if not key.startswith("fc.")}
     expected = body.state_dict()
     problems = [
         *(f"missing {key}" for key in expected if key not in stored and not key.endswith("num_batches_tracked")),

@@ -66,12 +66,7 @@ class Network(nn.Module):
                 f"this {type(self).__name__} was built for {self.only_size} x {self.only_size} input, "
                 f"got {height} x {width}; crop to {self.only_size}, or build and train it with another input.size"
             )
-        if height % self.size_multiple or width % self.size_multiple:
-            fitting = [-(-side // self.size_multiple) * self.size_multiple for side in (height, width)]
-            raise ShapeError(
-                f"{type(self).__name__} needs a height and width that are multiples of {self.size_multiple}, "
-                f"got {height} x {width}; use {fitting[0]} x {fitting[1]}"
-            )
+        check_multiple(height, width, self.size_multiple, subject=type(self).__name__)
         return self.stages((images.to(self.mean.dtype) - self.mean) / self.std)
 
     def stages(self, images: Tensor) -> Stages:
@@ -85,6 +80,25 @@ class Network(nn.Module):
 
     def freeze_backbone_norm(self) -> None:
         """Make the backbone's batch norm use its stored statistics until `train` is called again."""
-        for module in getattr(self, "backbone", nn.Module()).modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+        fix_norm(getattr(self, "backbone", nn.Module()))
+
+
+def check_multiple(height: int, width: int, multiple: int, *, subject: str) -> None:
+    """Make sure that an input fits a network's strides.
+
+    Raises:
+        ShapeError: a side is not a multiple; names the size that fits.
+    """
+    if height % multiple or width % multiple:
+        fitting = [-(-side // multiple) * multiple for side in (height, width)]
+        raise ShapeError(
+            f"{subject} needs a height and width that are multiples of {multiple}, "
+            f"got {height} x {width}; use {fitting[0]} x {fitting[1]}"
+        )
+
+
+def fix_norm(part: nn.Module) -> None:
+    """Make a part's batch norm use its stored statistics until `train` is called again."""
+    for module in part.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()

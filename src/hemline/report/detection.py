@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hemline.annotation import ABSENT, AnnotationTable
+from hemline.annotation import AnnotationTable
 from hemline.errors import DataError
 from hemline.garments import CATEGORIES
 from hemline.geometry import LEAST_BOX, clip_box, overlaps, points_box
@@ -84,7 +84,7 @@ def label_photos(table: AnnotationTable, *, margin: float) -> list[LabelledPhoto
     photos = []
     for path, rows in rows_of.items():
         size_wh = image_size(path)
-        present = [table.points[row][table.points[row, :, 2] != ABSENT, :2] for row in rows]
+        present = [table[row].present for row in rows]
         kept = [(row, points) for row, points in zip(rows, present, strict=True) if len(points)]
         boxes = [clip_box(points_box(points, margin=margin, least=LEAST_BOX), size_wh) for _, points in kept]
         photos.append(

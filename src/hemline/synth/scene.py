@@ -74,7 +74,7 @@ def cut_out(rng: Rng, photo: np.ndarray, annotation: Annotation, *, mask: np.nda
     whole_wh = np.array(photo.shape[1::-1])
     photo = shrink(photo, _LARGEST_PHOTO)
     annotation = _move(annotation, np.column_stack([np.diag(photo.shape[1::-1] / whole_wh), np.zeros(2)]))
-    points = present_points(annotation)
+    points = annotation.present
     hull = hull_mask(points, photo.shape[:2])
     opacity: np.ndarray = np.zeros(photo.shape[:2], np.uint8)
     if rng.random() < 0.7:
@@ -130,7 +130,7 @@ def spare_strip(rng: Rng, photo: np.ndarray, annotation: Annotation) -> np.ndarr
         (h, w, 3) uint8 RGB; None where the garment fills the photo.
     """
     height, width = photo.shape[:2]
-    box = clip_box(points_box(present_points(annotation), margin=2 * ROOM), (width, height))
+    box = clip_box(points_box(annotation.present, margin=2 * ROOM), (width, height))
     left, top, right, bottom = (int(side) for side in box)
     strips = [photo[:, :left], photo[:, right + 1 :], photo[:top], photo[bottom + 1 :]]
     wide = [strip for strip in strips if min(strip.shape[:2]) >= _LEAST_STRIP * min(height, width)]
@@ -140,11 +140,6 @@ def spare_strip(rng: Rng, photo: np.ndarray, annotation: Annotation) -> np.ndarr
     edge = min(strip.shape[:2])
     y, x = int(rng.integers(strip.shape[0] - edge + 1)), int(rng.integers(strip.shape[1] - edge + 1))
     return np.ascontiguousarray(strip[y : y + edge, x : x + edge])
-
-
-def present_points(annotation: Annotation) -> np.ndarray:
-    """Return the points that a garment has, (N, 2)."""
-    return annotation.keypoints[annotation.visibility != ABSENT]
 
 
 def hull_mask(points: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
@@ -160,7 +155,7 @@ def _find_place(
     rng: Rng, cutout: Cutout, taken: Sequence[np.ndarray], *, count: int, size: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Find the map from a garment's photo to a free place of the scene, and the box there."""
-    own = np.array(points_box(present_points(cutout.annotation), margin=ROOM, least=4.0))
+    own = np.array(points_box(cutout.annotation.present, margin=ROOM, least=4.0))
     sides = own[2:] - own[:2]
     smallest, largest = _LONGER_SIDE[min(count, max(_LONGER_SIDE))]
     for attempt in range(_TRIES):

@@ -1,12 +1,13 @@
-"""Where to look: the whole photo, the true box, a second look, or a detector's box in front of one keypoint network.
+"""Where to look: the whole photo, the true box, a second look, or a detector's box in front of keypoint networks.
 
-    python benchmarks/compare_detection.py run --network RUN --detector RUN [RUN ...] --val ROOT:val.csv
+    python benchmarks/compare_detection.py run --network RUN [RUN ...] --detector RUN [RUN ...] --val ROOT:val.csv
     python benchmarks/compare_detection.py table
 
-Two trials. `photos`: each validation photo has one garment of a known category; NE is compared with the whole photo's
-on the same garments. `scenes`: pictures of two to four garments, cut out of validation photos or drawn, and of none;
-the detector says what and where. `run` keeps the numbers as benchmarks/results/detection.json, `table` writes
-docs/detection.md from them.
+Two trials. `photos`: each validation photo has one garment of a known category; NE is compared with that of the first
+network on whole photos, on the same garments. `scenes`: pictures of two to four garments, cut out of validation photos
+or drawn, and of none; the detector says what and where. `run` keeps the numbers as benchmarks/results/detection.json,
+`table` writes docs/detection.md from them. Runs go by the names of their folders. Every network is asked as
+recipes/cpn_mobilenetv2.toml says, with the second look only where it is named.
 
 A garment counts as found where an answer overlaps its true box by half (intersection over union), and as named where
 that answer has its category. NE of scenes is that of the named ones; beside it is NE with their true boxes.
@@ -35,6 +36,7 @@ from hemline.infer.detector import Detector
 from hemline.infer.finder import Finder
 from hemline.infer.torch_backend import load_detector, load_predictor
 from hemline.metrics import bootstrap_interval, mean_error, point_errors
+from hemline.recipe import read_recipe, shipped_recipes
 from hemline.report.detection import LabelledPhoto, judge_boxes, label_photos, match_boxes
 from hemline.report.speed import relative_speed
 from hemline.synth.scene import Scene, compose, cut_out, spare_strip
@@ -53,95 +55,116 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
     run = verbs.add_parser("run")
-    run.add_argument("--network", type=Path, required=True)
+    run.add_argument("--network", type=Path, nargs="+", required=True)
     run.add_argument("--detector", type=Path, nargs="+", required=True)
     run.add_argument("--val", required=True, action="append")
     verbs.add_parser("table")
     chosen = parser.parse_args()
     if chosen.verb == "run":
         validation = read_roots(chosen.val)[0]
-        once = load_predictor(chosen.network, predict={"second_pass": False})
-        again = load_predictor(chosen.network, predict={"second_pass": True})
-        margin = json.loads((chosen.network / "schema.json").read_text())["predict"].get("margin", 0.25)
+        recipe = read_recipe(shipped_recipes()["cpn_mobilenetv2"])
+        ask = partial(load_predictor, decode=recipe.decode.model_dump(exclude_unset=True))
+        alike = recipe.predict.model_dump(exclude_unset=True)
+        networks = {
+            path.name: [ask(path, predict=alike | {"second_pass": again}) for again in (False, True)]
+            for path in chosen.network
+        }
         detectors = {path.name: load_detector(path) for path in chosen.detector}
-        photos = try_photos(once, again, detectors, validation, margin=margin)
-        scenes = {name: try_scenes(once, detector, validation, margin=margin) for name, detector in detectors.items()}
-        write_atomic(RESULTS, json.dumps({"margin": margin, "photos": photos, "scenes": scenes}, indent=1) + "\n")
+        margin = recipe.predict.margin
+        photos = try_photos(networks, detectors, validation, margin=margin)
+        scenes = try_scenes(networks, detectors, validation, margin=margin)
+        write_atomic(RESULTS, json.dumps({"photos": photos, "scenes": scenes}, indent=1) + "\n")
     write_page()
 
 
 def try_photos(
-    once: Finder, again: Finder, detectors: dict[str, Detector], validation: AnnotationTable, *, margin: float
+    networks: dict[str, list[Finder]], detectors: dict[str, Detector], validation: AnnotationTable, *, margin: float
 ) -> dict[str, Any]:
-    """Measure each pipeline on photos of one garment."""
+    """Measure each way of looking with each network, and the detectors' boxes, on photos of one garment."""
     images = [read_image(path) for path in validation.paths]
     boxes = [room(garment, image, margin=margin) for garment, image in zip(validation, images, strict=True)]
-    pipelines: dict[str, Points] = {
-        WHOLE: whole_photos(once),
-        TRUE: lambda photos, categories: in_boxes(once, photos, boxes[: len(photos)], categories),
-        AGAIN: whole_photos(again),
-    }
+    result: dict[str, Any] = {"networks": {}, "detectors": {}}
+    reference = None
+    for network, (once, again) in networks.items():
+        looks: dict[str, Points] = {
+            WHOLE: whole_photos(once),
+            TRUE: partial(in_boxes, once, boxes=boxes),
+            AGAIN: whole_photos(again),
+        }
+        for name, detector in detectors.items():
+            looks[name] = whole_photos(DetectThenFind(detector, once, margin=margin))
+            looks[f"{name}, then a second look"] = whole_photos(DetectThenFind(detector, again, margin=margin))
+        result["networks"][network] = {}
+        for name, points in looks.items():
+            errors = point_errors(
+                points(images, validation.categories), validation.points, categories=validation.categories
+            )
+            reference = errors if reference is None else reference
+            timed = [partial(each, images[:TIMED], validation.categories[:TIMED]) for each in (points, looks[WHOLE])]
+            result["networks"][network][name] = {
+                "ne": mean_error(errors),
+                "difference": mean_error(errors - reference),
+                "interval": bootstrap_interval(errors - reference),
+                "speed": relative_speed(*timed),
+            }
+            print(network, name, result["networks"][network][name], flush=True)
     for name, detector in detectors.items():
-        pipelines[name] = whole_photos(DetectThenFind(detector, once, margin=margin))
-        pipelines[f"{name}, then a second look"] = whole_photos(DetectThenFind(detector, again, margin=margin))
-    results: dict[str, Any] = {}
-    errors = {}
-    timed = images[:TIMED], validation.categories[:TIMED]
-    for name, points in pipelines.items():
-        found = points(images, validation.categories)
-        errors[name] = point_errors(found, validation.points, categories=validation.categories)
-        difference = errors[name] - errors[WHOLE]
-        results[name] = {
-            "ne": mean_error(errors[name]),
-            "difference": mean_error(difference),
-            "interval": bootstrap_interval(difference),
-            "speed": relative_speed(partial(points, *timed), partial(pipelines[WHOLE], *timed)),
+        result["detectors"][name] = judge(detector, label_photos(validation, margin=detector.margin), images)
+        print(name, result["detectors"][name], flush=True)
+    return result
+
+
+def try_scenes(
+    networks: dict[str, list[Finder]], detectors: dict[str, Detector], validation: AnnotationTable, *, margin: float
+) -> dict[str, Any]:
+    """Measure each detector, and each keypoint network behind it, on pictures of several garments and of none."""
+    scenes = [make_scene(seed, validation) for seed in range(SCENES)]
+    images = [scene.image for scene in scenes]
+    empty = [make_scene(seed, validation, garments=0).image for seed in range(EMPTY)]
+    results = {}
+    for name, detector in detectors.items():
+        truth = [
+            LabelledPhoto(
+                Path(),
+                (SCENE_SIZE, SCENE_SIZE),
+                tuple(garment.category for garment in scene.garments),
+                np.array([room(garment, scene.image, margin=detector.margin) for garment in scene.garments]),
+                tuple(garment.present for garment in scene.garments),
+            )
+            for scene in scenes
+        ]
+        results[name] = judge(detector, truth, images) | {
+            "garments": sum(len(photo.boxes) for photo in truth),
+            "empty_with_answer": sum(bool(each) for each in detector.detect(empty)) / EMPTY,
+            "networks": {
+                network: judge_named(once, detector, scenes, truth, margin=margin)
+                for network, (once, _) in networks.items()
+            },
         }
         print(name, results[name], flush=True)
-    for name, detector in detectors.items():
-        results[name]["boxes"] = judge(detector, label_photos(validation, margin=detector.margin), images)
-        print(name, results[name]["boxes"], flush=True)
     return results
 
 
-def try_scenes(once: Finder, detector: Detector, validation: AnnotationTable, *, margin: float) -> dict[str, Any]:
-    """Measure a detector and the keypoint network behind it on pictures of several garments and of none."""
-    scenes = [make_scene(seed, validation) for seed in range(SCENES)]
-    images = [scene.image for scene in scenes]
-    truth = [
-        LabelledPhoto(
-            Path(),
-            (SCENE_SIZE, SCENE_SIZE),
-            tuple(garment.category for garment in scene.garments),
-            np.array([room(garment, scene.image, margin=detector.margin) for garment in scene.garments]),
-            tuple(garment.present for garment in scene.garments),
-        )
-        for scene in scenes
-    ]
-    result = judge(detector, truth, images)
-    found = DetectThenFind(detector, once, margin=margin).find(images)
-    named, points, given, categories = [], [], [], []
+def judge_named(
+    once: Finder, detector: Detector, scenes: Sequence[Scene], truth: Sequence[LabelledPhoto], *, margin: float
+) -> dict[str, float]:
+    """Measure the points of garments that were found and given their own category; and those in their true boxes."""
+    found = DetectThenFind(detector, once, margin=margin).find([scene.image for scene in scenes])
+    named, points, given = [], [], []
     for scene, photo, answers in zip(scenes, truth, found, strict=True):
         matches = match_boxes(photo.boxes, np.array([answer.box for answer in answers]).reshape(-1, 4))
         for garment, answer in zip(scene.garments, matches.tolist(), strict=True):
             if answer >= 0 and answers[answer].prediction.category == garment.category:
-                named.append(garment.points)
+                named.append(garment)
                 points.append(answers[answer].prediction.keypoints)
                 box = room(garment, scene.image, margin=margin)
-                given.append(in_boxes(once, [scene.image], [box], [garment.category])[0])
-                categories.append(garment.category)
-    truths = np.array(named).reshape(-1, 24, 3)
+                given.append(in_boxes(once, [scene.image], [garment.category], boxes=[box])[0])
+    truths = np.array([garment.points for garment in named]).reshape(-1, 24, 3)
     ours, true = (
-        point_errors(np.array(each).reshape(-1, 24, 2), truths, categories=categories) for each in (points, given)
+        point_errors(np.array(each).reshape(-1, 24, 2), truths, categories=[garment.category for garment in named])
+        for each in (points, given)
     )
-    empty = [make_scene(seed, validation, garments=0).image for seed in range(EMPTY)]
-    answers = detector.detect(empty)
-    return result | {
-        "garments": sum(len(photo.boxes) for photo in truth),
-        "ne": mean_error(ours),
-        "ne_true_boxes": mean_error(true),
-        "empty_with_answer": sum(bool(each) for each in answers) / EMPTY,
-    }
+    return {"ne": mean_error(ours), "ne_true_boxes": mean_error(true)}
 
 
 def make_scene(seed: int, validation: AnnotationTable, *, garments: int | None = None) -> Scene:
@@ -188,7 +211,7 @@ def whole_photos(finder: Finder) -> Points:
 
 
 def in_boxes(
-    finder: Finder, photos: Sequence[np.ndarray], boxes: Sequence[Any], categories: Sequence[str]
+    finder: Finder, photos: Sequence[np.ndarray], categories: Sequence[str], *, boxes: Sequence[Box]
 ) -> np.ndarray:
     """Find the points in one box of each photo, as DetectThenFind does."""
     found = []
@@ -196,7 +219,9 @@ def in_boxes(
         batch = slice(start, start + finder.batch_size)
         kept = [keep_photo(photo, size=finder.size) for photo in photos[batch]]
         ids = [str(at) for at in range(len(kept))]
-        found += look_closer(finder, kept, boxes[batch], categories[batch], image_ids=ids, alone=True)
+        found += look_closer(
+            finder, kept, boxes[start : start + len(kept)], categories[batch], image_ids=ids, alone=True
+        )
     return np.array([each.keypoints for each in found])
 
 
@@ -208,28 +233,28 @@ def room(garment: Annotation, image: np.ndarray, *, margin: float) -> Box:
 def write_page() -> None:
     """Write the results into docs/detection.md."""
     results = json.loads(RESULTS.read_text())
-    rows = ["| looks at | NE val | difference | 95 % interval | missed | photos/s |", "|---" * 6 + "|"]
-    for name, result in results["photos"].items():
-        low, high = result["interval"]
-        zero = ", includes zero" if low <= 0 <= high else ""
-        difference, interval = f"{result['difference']:+.2f}", f"{low:+.2f} to {high:+.2f}{zero}"
-        if name == WHOLE:
-            difference = interval = ""
-        boxes = results["photos"][name.removesuffix(", then a second look")].get("boxes")
-        missed = f"{100 * (1 - boxes['found']):.1f} %" if boxes else ""
-        rows.append(f"| {name} | {result['ne']:.2f} % | {difference} | {interval} | {missed} | {result['speed']:.2f} |")
+    photos, scenes = results["photos"], results["scenes"]
+    rows = ["| network | looks at | NE val | difference | 95 % interval | photos/s |", "|---" * 6 + "|"]
+    for network, looks in photos["networks"].items():
+        for look, result in looks.items():
+            low, high = result["interval"]
+            zero = ", includes zero" if low <= 0 <= high else ""
+            first = len(rows) == 2
+            difference = " | " if first else f"{result['difference']:+.2f} | {low:+.2f} to {high:+.2f}{zero}"
+            rows.append(f"| {network} | {look} | {result['ne']:.2f} % | {difference} | {result['speed']:.2f} |")
     put_table("detection.md", "photos", "\n".join(rows))
     columns = ("detector", "pictures", "AP50", "AP", "keypoint recall", "found", "named", "boxes without garment")
-    columns = (*columns, "NE", "NE in true boxes", "answers on empty pictures")
+    columns = (*columns, "answers on empty pictures")
     rows = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for name, result in results["scenes"].items():
-        photos, true = results["photos"][name], results["photos"][TRUE]
-        empty = f"{100 * result['empty_with_answer']:.0f} %"
-        rows.append(
-            f"| {name} | val photos | {_boxes(photos['boxes'])} | {photos['ne']:.2f} % | {true['ne']:.2f} % | |"
-        )
-        nes = f"{result['ne']:.2f} % | {result['ne_true_boxes']:.2f} %"
-        rows.append(f"| {name} | scenes | {_boxes(result)} | {nes} | {empty} |")
+    for name, result in scenes.items():
+        rows.append(f"| {name} | val photos | {_boxes(photos['detectors'][name])} | |")
+        rows.append(f"| {name} | scenes | {_boxes(result)} | {100 * result['empty_with_answer']:.0f} % |")
+    put_table("detection.md", "boxes", "\n".join(rows))
+    rows = ["| detector | network | NE | NE in true boxes | ratio |", "|---" * 5 + "|"]
+    for name, detector in scenes.items():
+        for network, result in detector["networks"].items():
+            ours, true = result["ne"], result["ne_true_boxes"]
+            rows.append(f"| {name} | {network} | {ours:.2f} % | {true:.2f} % | {ours / true:.2f} |")
     put_table("detection.md", "scenes", "\n".join(rows))
 
 

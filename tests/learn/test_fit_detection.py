@@ -18,6 +18,7 @@ from hemline.infer.torch_backend import load_detector, load_predictor
 from hemline.learn.checkpoint import read_weights
 from hemline.learn.fit import fit
 from hemline.learn.run_folder import Progress
+from hemline.models.detectors import DetectorNetwork
 from hemline.recipe import DetectorRecipe
 from hemline.report.detection import judge_detector, label_photos
 from hemline.synth.stream import write_drawn_set
@@ -92,6 +93,30 @@ def test_an_interrupted_run_ends_as_if_never_interrupted(table, tmp_path):
     for name in ("last.safetensors", "best.safetensors", "state.safetensors"):
         expected, got = (read_weights(tmp_path / run / name)[0] for run in ("whole", "killed"))
         assert [key for key in expected if not torch.equal(expected[key], got[key])] == [], name
+
+
+@pytest.mark.parametrize(
+    "model", [SMALL["model"], {"name": "fasterrcnn", "backbone": None, "options": {"samples": 16, "proposals": 16}}]
+)
+def test_mixed_precision_leaves_the_true_boxes_exact(model, table, tmp_path, monkeypatch):
+    seen: list[torch.Tensor] = []
+    forward = DetectorNetwork.forward
+
+    def watched(self, images, targets=None):
+        if targets is not None:
+            seen.extend(target["boxes"] for target in targets)
+        return forward(self, images, targets)
+
+    monkeypatch.setattr(DetectorNetwork, "forward", watched)
+    content = {
+        **SMALL,
+        "model": {**model, "backbone_weights": "random"},
+        "train": {**SMALL["train"], "epochs": 1, "precision": "bf16-mixed"},
+    }
+    fit(parse_section(DetectorRecipe, content, source="test"), table.select(range(3)), out=tmp_path / "run")
+    assert {boxes.dtype for boxes in seen} == {torch.float32}
+    boxes = torch.cat(seen)
+    assert (boxes.bfloat16().float() != boxes).any()
 
 
 def test_a_trained_detector_can_be_the_start_of_another(table, tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from lightning.fabric import Fabric
+from lightning.fabric.plugins import MixedPrecision
 from torch import nn
 
 from hemline.annotation import AnnotationTable
@@ -134,11 +135,21 @@ def build_fabric(recipe: TrainingRecipe) -> Fabric:
     keys = ("accelerator", "devices", "strategy", "num_nodes", "precision")
     try:
         fabric = Fabric(**{key: getattr(options, key) for key in keys})
+        mixed = fabric.strategy.precision
+        if isinstance(mixed, MixedPrecision) and options.precision != "32-true":
+            fabric.strategy.precision = _ExactInputs(options.precision, mixed.device, mixed.scaler)
         fabric.launch()
     except (RuntimeError, TypeError, ValueError) as error:
         got = ", ".join(f"train.{key} = {getattr(options, key)!r}" for key in keys)
         raise RecipeError(f"{got}: this machine cannot do that ({error})") from error
     return fabric
+
+
+class _ExactInputs(MixedPrecision):
+    """Mixed precision that leaves what a network is given as it is: a box in bfloat16 is a pixel off."""
+
+    def convert_input(self, data: Any) -> Any:
+        return data
 
 
 def check_options(section: str, options: dict[str, Any], *, reserved: Sequence[str]) -> None:

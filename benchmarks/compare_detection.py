@@ -243,7 +243,7 @@ def write_page() -> None:
             difference = " | " if first else f"{result['difference']:+.2f} | {low:+.2f} to {high:+.2f}{zero}"
             rows.append(f"| {network} | {look} | {result['ne']:.2f} % | {difference} | {result['speed']:.2f} |")
     put_table("detection.md", "photos", "\n".join(rows))
-    columns = ("detector", "pictures", "AP50", "AP", "keypoint recall", "found", "named", "boxes without garment")
+    columns = ("detector", "pictures", "AP50", "AP", "keypoint recall", "missed", "named", "boxes without garment")
     columns = (*columns, "answers on empty pictures")
     rows = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, result in scenes.items():
@@ -259,10 +259,9 @@ def write_page() -> None:
 
 
 def _boxes(result: dict[str, float]) -> str:
-    return (
-        f"{result['ap50']:.3f} | {result['ap']:.3f} | {result['keypoint_recall']:.3f} | {result['found']:.3f} "
-        f"| {result['named']:.3f} | {result['extra']:.2f} per picture"
-    )
+    shares = f"{100 * (1 - result['found']):.1f} % | {100 * result['named']:.1f} %"
+    measures = f"{result['ap50']:.3f} | {result['ap']:.3f} | {result['keypoint_recall']:.3f}"
+    return f"{measures} | {shares} | {result['extra']:.2f} per picture"
 
 
 if __name__ == "__main__":

@@ -111,6 +111,9 @@ def test_mixed_precision_leaves_the_true_boxes_exact(model, table, tmp_path, mon
     content = {
         **SMALL,
         "model": {**model, "backbone_weights": "random"},
+        "input": {
+            "size": 128
+        },  # at 64 the last level is 1 x 1 with stride 2: PyTorch's CPU gradient in bfloat16 is wrong
         "train": {**SMALL["train"], "epochs": 1, "precision": "bf16-mixed"},
     }
     fit(parse_section(DetectorRecipe, content, source="test"), table.select(range(3)), out=tmp_path / "run")

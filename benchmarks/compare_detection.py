@@ -216,12 +216,10 @@ def in_boxes(
     """Find the points in one box of each photo, as DetectThenFind does."""
     found = []
     for start in range(0, len(photos), finder.batch_size):
-        batch = slice(start, start + finder.batch_size)
+        batch = slice(start, min(start + finder.batch_size, len(photos)))
         kept = [keep_photo(photo, size=finder.size) for photo in photos[batch]]
         ids = [str(at) for at in range(len(kept))]
-        found += look_closer(
-            finder, kept, boxes[start : start + len(kept)], categories[batch], image_ids=ids, alone=True
-        )
+        found += look_closer(finder, kept, boxes[batch], categories[batch], image_ids=ids, alone=True)
     return np.array([each.keypoints for each in found])
 
 

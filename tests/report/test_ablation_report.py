@@ -15,7 +15,14 @@ def test_table_says_where_the_interval_includes_zero():
         "| base | 8.00 % | | | | 1.00 | |",
         "| flip | 7.50 % | -0.50 | -0.80 to -0.20 | -0.60, -0.40 | 0.51 | It helps. |",
         "| blur | 8.10 % | +0.10 | -0.10 to +0.30, includes zero | +0.10, +0.10 |  |  |",
+        "",
+        "Another seed changes a difference by 0.10 points (standard deviation over all switches).",
     ]
+
+
+def test_table_of_one_seed_says_nothing_of_others():
+    effect = Effect("flip", 7.5, -0.5, (-0.8, -0.2), (-0.5,), None, "")
+    assert effect_table(8.0, [effect]).endswith("| -0.50 |  |  |\n")
 
 
 def test_plot_has_the_name_of_every_switch(tmp_path):

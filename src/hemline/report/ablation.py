@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +45,7 @@ class Effect:
 
 
 def effect_table(base_ne: float, effects: Sequence[Effect]) -> str:
-    """Write the effects as a Markdown table, the base first.
+    """Write the effects as a Markdown table, the base first, and below it what the seed alone changes.
 
     Args:
         base_ne: NE of the base, percent.
@@ -63,6 +65,10 @@ def effect_table(base_ne: float, effects: Sequence[Effect]) -> str:
             f"| {effect.name} | {effect.ne:.2f} % | {effect.difference:+.2f} | {low:+.2f} to {high:+.2f}{zero} "
             f"| {seeds} | {speed} | {effect.verdict} |"
         )
+    spreads = [statistics.variance(effect.by_seed) for effect in effects if len(effect.by_seed) > 1]
+    if spreads:
+        spread = math.sqrt(statistics.fmean(spreads))
+        lines += ["", f"Another seed changes a difference by {spread:.2f} points (standard deviation over all switches)."]
     return "\n".join(lines) + "\n"
 
 

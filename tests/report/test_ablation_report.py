@@ -16,7 +16,7 @@ def test_table_says_where_the_interval_includes_zero():
         "| flip | 7.50 % | -0.50 | -0.80 to -0.20 | -0.60, -0.40 | 0.51 | It helps. |",
         "| blur | 8.10 % | +0.10 | -0.10 to +0.30, includes zero | +0.10, +0.10 |  |  |",
         "",
-        "Another seed changes a difference by 0.10 points (standard deviation over all switches).",
+        "Another seed changes a difference by 0.10 points (standard deviation, all switches pooled).",
     ]
 
 

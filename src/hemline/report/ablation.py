@@ -68,8 +68,8 @@ def effect_table(base_ne: float, effects: Sequence[Effect]) -> str:
     spreads = [statistics.variance(effect.by_seed) for effect in effects if len(effect.by_seed) > 1]
     if spreads:
         spread = math.sqrt(statistics.fmean(spreads))
-        lines.append("")
-        lines.append(f"Another seed changes a difference by {spread:.2f} points (standard deviation, all switches pooled).")
+        pooled = f"{spread:.2f} points (standard deviation, all switches pooled)"
+        lines += ["", f"Another seed changes a difference by {pooled}."]
     return "\n".join(lines) + "\n"
 
 

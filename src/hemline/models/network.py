@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -16,7 +17,7 @@ Stages = list[dict[str, Tensor]]
 """Raw outputs of each supervised stage, the final one last; see `Network`."""
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A keypoint network: photos in, raw outputs of all stages out.
 
     A subclass builds its layers, sets the two strides, and writes `stages`.
@@ -69,9 +70,9 @@ class Network(nn.Module):
         check_multiple(height, width, self.size_multiple, subject=type(self).__name__)
         return self.stages((images.to(self.mean.dtype) - self.mean) / self.std)
 
+    @abstractmethod
     def stages(self, images: Tensor) -> Stages:
         """Map normalised images (B, 3, H, W) to the outputs of all stages."""
-        raise NotImplementedError
 
     def backbone_parameters(self) -> list[nn.Parameter]:
         """List the parameters that came pretrained, for a learning rate of their own."""

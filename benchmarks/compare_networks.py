@@ -87,6 +87,7 @@ def on_equal_terms(recipe: Recipe) -> Recipe:
     """Give a recipe the size, batch, precision and length of the comparison."""
     content = recipe.model_dump(exclude_none=True, exclude={"decode"})
     content["train"] |= {"batch_size": 16, "seed": 0, "precision": "bf16-mixed", "checkpoint_steps": 0}
+    content["train"]["freeze_backbone_norm"] = False
     content["augment"] = read_recipe(shipped_recipes()[REFERENCE]).augment.model_dump()
     content["model"]["backbone_weights"] = "random"
     content["predict"]["second_pass"] = False

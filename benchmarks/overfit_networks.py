@@ -88,6 +88,7 @@ def overfit(recipe: Recipe, photos: AnnotationTable, *, precision: str = "32-tru
     content["predict"] |= {"flip": False, "second_pass": False}
     content["train"] |= {"epochs": MOST_STEPS, "batch_size": PHOTOS, "validate_every": 25, "workers": 0}
     content["train"] |= {"ema": 0.9, "precision": precision, "checkpoint_steps": 0}
+    content["train"]["freeze_backbone_norm"] = False
     seen = learn_by_heart(parse_recipe(content), photos, metric="ne", is_enough=lambda error: error < GOAL)
     best = min(seen, key=lambda progress: progress.scores["ne"])
     return {

@@ -39,7 +39,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     chosen = arguments.parse_args()
     overrides = ["model.backbone_weights=random", "train.workers=1", "train.accelerator=cpu"]
-    overrides += [f"train.epochs={chosen.rounds + 1}"]
+    overrides += ["train.freeze_backbone_norm=false", f"train.epochs={chosen.rounds + 1}"]
     recipe = read_recipe(recipe_path(chosen.recipe), overrides=overrides)
     with tempfile.TemporaryDirectory() as folder:
         if chosen.photos is None:

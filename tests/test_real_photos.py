@@ -24,7 +24,8 @@ def test_eight_real_photos_are_learned_by_heart(garments: Path, tmp_path: Path, 
     still = ["flip", "rotation", "shift", "brightness", "contrast", "saturation", "hue", "gray", "erase"]
     changes = [f"augment.{name}=0.0" for name in still] + ["augment.scale=[1.0, 1.0]", "predict.flip=false"]
     changes += ["model.backbone_weights=random", "train.accelerator=cpu", "train.epochs=150", "train.batch_size=8"]
-    changes += ["train.validate_every=150", "train.precision=32-true", "train.ema=0.9", "input.size=192"]
+    changes += ["train.freeze_backbone_norm=false", "train.validate_every=150"]
+    changes += ["train.precision=32-true", "train.ema=0.9", "input.size=192"]
     sets = [part for change in changes for part in ("--set", change)]
     data, run = f"{tmp_path}:eight.csv", tmp_path / "run"
     recipe, prediction, report = recipe_path("cpn_mobilenetv2"), tmp_path / "pred.csv", tmp_path / "report.json"

@@ -44,13 +44,12 @@ def test_every_default() -> None:
         "codec": {"name": "belief", "options": {}},
         "decode": {"method": "vertex", "blur": 0, "upsample": 1, "cells": 11, "window": 7},
         "loss": {
-            "terms": ({"name": "softmax_cross_entropy", "weight": 1.0},),
+            "terms": ({"name": "softmax_cross_entropy", "weight": 1.0, "distance_weight": False},),
             "ohkm": 0,
             "ohkm_of": {},
             "ohkm_batch": 0,
             "ohem": 1,
             "occluded_weight": 1.0,
-            "distance_weight": False,
             "stage_weights": (),
         },
         "augment": {
@@ -275,6 +274,16 @@ def test_name_is_a_plain_word(name: str) -> None:
 )
 def test_categories(categories: object, expected: str) -> None:
     assert message({"categories": categories}) == f"mine.toml: 'categories': {expected}"
+
+
+def test_a_random_backbone_has_no_statistics_to_keep() -> None:
+    train = {"freeze_backbone_norm": True}
+    assert message({"train": train}) == (
+        "mine.toml: 'train': freeze_backbone_norm = true keeps the backbone's pretrained statistics, and "
+        "model.backbone_weights = 'random' has none; change one of them"
+    )
+    for model in ({"backbone_weights": "timm"}, {"weights": "runs/first"}):
+        assert parse_recipe({"name": "mine", "model": model, "train": train}).train.freeze_backbone_norm
 
 
 def test_all_mistakes_are_told_at_once() -> None:

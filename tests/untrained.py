@@ -20,6 +20,7 @@ def write_run(folder: Path, categories: tuple[str, ...], **predict: Any) -> Path
     torch.manual_seed(0)
     network = build_model(**model)
     half: list[float] | None = [0.5, 0.5]
+    layouts = {name: [half if at in CATEGORY_KEYPOINTS[name] else None for at in range(24)] for name in categories}
     schema = Schema(
         categories=categories,
         model=model,
@@ -28,7 +29,8 @@ def write_run(folder: Path, categories: tuple[str, ...], **predict: Any) -> Path
         limbs=limbs,
         size=64,
         predict=predict,
-        layouts={name: [half if at in CATEGORY_KEYPOINTS[name] else None for at in range(24)] for name in categories},
+        layouts=layouts,
+        shapes=layouts,
     )
     description = {"schema": schema.to_json(), "recipe": {"predict": {"batch_size": 4}}, "epoch": 1, "ne": None}
     write_weights(folder / "last.safetensors", network.state_dict(), description)

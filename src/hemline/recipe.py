@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from hemline.errors import RecipeError, unknown_name
 from hemline.files import write_atomic
@@ -84,6 +84,9 @@ class LossTerm(Section):
 
     name: str
     weight: float = Field(1.0, gt=0)
+    distance_weight: bool = Field(
+        False, description="multiply each garment's values by 120 px over twice its width, so that they count as in NE"
+    )
 
 
 class LossSection(Section):
@@ -104,7 +107,6 @@ class LossSection(Section):
     )
     ohem: float = Field(1.0, gt=0, le=1, description="share of the batch's hardest garments that count")
     occluded_weight: float = Field(1.0, ge=0, description="weight of occluded points; visible ones count 1")
-    distance_weight: bool = Field(False, description="weigh garments by 120 px over twice their width, as NE does")
     stage_weights: tuple[float, ...] = Field((), description="of each stage, the final one last; empty: all 1")
 
     @field_validator("ohkm_of")
@@ -133,6 +135,11 @@ class LossSection(Section):
     def pairs(self) -> tuple[tuple[str, float], ...]:
         """Names and weights of the terms."""
         return tuple((term.name, term.weight) for term in self.terms)
+
+    @property
+    def distance_weighted(self) -> frozenset[str]:
+        """Names of the terms that count as in NE."""
+        return frozenset(term.name for term in self.terms if term.distance_weight)
 
 
 class AugmentSection(Section):
@@ -207,7 +214,9 @@ class TrainSection(Section):
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd, Nesterov's")
     lr: float = Field(1e-3, gt=0, description="peak learning rate")
     backbone_lr: float = Field(1.0, ge=0, description="factor on lr for the backbone")
-    freeze_backbone: float = Field(0.0, ge=0, lt=1, description="share of all steps in which the backbone stays fixed")
+    freeze_backbone: float = Field(
+        0.0, ge=0, lt=1, description="share of the epochs, rounded up, in which the backbone stays fixed"
+    )
     freeze_backbone_norm: bool = Field(False, description="keep the backbone's batch norm at its pretrained statistics")
     weight_decay: float = Field(0.01, ge=0)
     warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps with a rising rate; then the schedule")
@@ -300,6 +309,17 @@ class TrainingRecipe(Section):
                 raise ValueError(unknown_name("category", category, CATEGORIES))
         if not value or len(set(value)) != len(value):
             raise ValueError(f"needs at least one category, each once, got {list(value)}")
+        return value
+
+    @field_validator("train")
+    @classmethod
+    def _pretrained(cls, value: TrainSection, info: ValidationInfo) -> TrainSection:
+        model = info.data.get("model")  # absent where it has errors of its own
+        if value.freeze_backbone_norm and model and model.backbone_weights == "random" and not model.weights:
+            raise ValueError(
+                "freeze_backbone_norm = true keeps the backbone's pretrained statistics, and "
+                "model.backbone_weights = 'random' has none; change one of them"
+            )
         return value
 
 

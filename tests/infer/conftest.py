@@ -23,6 +23,7 @@ def schema() -> Schema:
         size=SIZE,
         predict={},
         layouts={"skirt": layout},
+        shapes={"skirt": [place and list(place) for place in layout]},
     )
 
 

@@ -247,13 +247,11 @@ def test_distance_weight_makes_a_distance_in_the_crop_count_as_ne_does(skirts):
     width = np.hypot(80, 10)
     for zoom in (1.0, 1.5):
         augmenter = Augmenter(scale=(zoom, zoom))
-        weight = build(skirts, augmenter, distance_weight=True)[0, 0]["weight"]
-        present = build(skirts, augmenter)[0, 0]["weight"]
-        assert weight == pytest.approx(present * 60 / (width * 0.64 * zoom + 1))
+        assert build(skirts, augmenter)[0, 0]["distance_weight"] == pytest.approx(60 / (width * 0.64 * zoom + 1))
     hidden = np.array(skirts.points)
     hidden[1, 15:17] = -1  # without a width it is a quarter of the crop wide
     unknown = AnnotationTable(skirts.image_ids, skirts.categories, hidden, skirts.paths)
-    assert build(unknown, distance_weight=True)[0, 1]["weight"].max() == pytest.approx(60 / (32 + 1))
+    assert build(unknown)[0, 1]["distance_weight"] == pytest.approx(60 / (32 + 1))
 
 
 def test_each_garment_says_how_many_of_its_keypoints_ohkm_keeps(skirts):

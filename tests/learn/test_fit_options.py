@@ -206,7 +206,7 @@ def test_selection_of_hard_points_changes_what_is_learned(table, tmp_path):
         "of_trousers": {"ohkm_of": {"trousers": 1}},
         "of_the_batch": {"ohkm_batch": 1},
         "ohem": {"ohem": 0.5},
-        "distance": {"distance_weight": True},
+        "distance": {"terms": [{"name": "softmax_cross_entropy", "distance_weight": True}]},
     }.items():
         seen: list[float] = []
         fit(

@@ -30,7 +30,7 @@ def test_tables_name_the_same_losses():
 
 
 def test_docs_list_every_loss_with_its_output_and_codecs():
-    page = (Path(__file__).parents[2] / "docs" / "losses.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "losses.md").read_text(encoding="utf-8").partition("\n## ")[0]
     rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in page.splitlines() if line.startswith("| `")]
     assert rows == [[f"`{name}`", LOSS_OUTPUT[name], ", ".join(LOSS_CODECS[name])] for name in LOSSES]
 
@@ -113,11 +113,32 @@ def test_total_selects_on_the_final_stage():
     assert total(ohkm=1.0) == pytest.approx((1 + 1.5) / 2)
     assert total(ohkm=torch.tensor([1.0, 0.0])) == pytest.approx((1 + 1.0) / 2)  # 2 and 1, 0
     assert total(ohkm_batch=0.5) == pytest.approx((1 + 2) / 2)  # one point of the batch of two
+    assert total(ohkm_batch=0.01) == pytest.approx((1 + 2) / 2)  # one at least
     assert total(ohem=0.5) == pytest.approx((1 + 1) / 2)  # garment one alone
     assert total(stage_weights=[0.0, 1.0]) == pytest.approx(0.75)
     assert total(stage_weights=[3.0, 1.0]) == pytest.approx((3 + 0.75) / 4)
     with pytest.raises(RecipeError, match=r"loss.stage_weights has 3 values, but 'heatmap_mse' judges 2 stages"):
         total(stage_weights=[1.0, 1.0, 1.0])
+
+
+def test_total_scales_the_garments_of_one_term():
+    # Costs: garment one 2, garment two 1; a weight of all points would cancel out, a scale does not.
+    target = {"heatmaps": torch.cat([maps([1.0, 0.0])] * 2)}
+    output = {"heatmaps": torch.cat([maps([0.0, 1.0]), maps([0.0, 0.0])])}
+    terms = [("heatmap_mse", 1.0), ("heatmap_weighted", 1.0)]
+
+    def total(scales, **options) -> float:
+        return total_loss([output], target, torch.ones(2, 1), terms=terms[:1], scales=scales, **options)[0].item()
+
+    assert total(None) == pytest.approx(1.5)
+    assert total({"heatmap_mse": torch.tensor([7.0, 7.0])}) == pytest.approx(7 * 1.5)
+    assert total({"heatmap_mse": torch.tensor([1.0, 6.0])}) == pytest.approx((2 + 6) / 2)
+    assert total({"heatmap_mse": torch.tensor([1.0, 6.0])}, ohem=0.5) == pytest.approx(6)  # now the harder garment
+    both = total_loss([output], target, torch.ones(2, 1), terms=terms)[0].item()
+    scaled = total_loss(
+        [output], target, torch.ones(2, 1), terms=terms, scales={"heatmap_mse": torch.tensor([3.0, 3.0])}
+    )[0].item()
+    assert scaled - both == pytest.approx(2 * 1.5)  # the other term stays as it is
 
 
 def test_total_gives_a_stage_the_target_that_was_made_for_it():

@@ -121,6 +121,15 @@ def soft_argmax(maps: np.ndarray, *, window: int = 7) -> np.ndarray:
     return _mean_place(maps * (down[:, :, None] & across[:, None]))
 
 
+def mean(maps: np.ndarray) -> np.ndarray:
+    """Average the places of all cells, weighted by their values: what `integral_l1` trains.
+
+    Edge cases: a second peak pulls the place towards it, and so does the side where a border cuts the peak less.
+    Source: Sun et al. 2018, integral regression (arXiv 1711.08229).
+    """
+    return _mean_place(maps)
+
+
 DECODERS: dict[str, Callable[..., np.ndarray]] = {
     "argmax": argmax,
     "quarter": quarter,
@@ -128,6 +137,7 @@ DECODERS: dict[str, Callable[..., np.ndarray]] = {
     "taylor": taylor,
     "top_mean": top_mean,
     "soft_argmax": soft_argmax,
+    "mean": mean,
 }
 
 

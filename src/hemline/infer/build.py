@@ -60,5 +60,6 @@ def build_predictor(
     if refiner or options["second_pass"]:
         finder = CoarseToFine(finder, build(*refiner) if refiner else finder, margin=options["margin"])
     if options["repair"]:
-        finder = Repaired(finder, below=options["repair"])
+        shapes = {name: shape for _, its, _ in others for name, shape in its.shapes.items()} | schema.shapes
+        finder = Repaired(finder, shapes=shapes, below=options["repair"])
     return DetectThenFind(detector, finder, margin=options["margin"]) if detector else finder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ from hemline.annotation import AnnotationTable
 from hemline.codecs import Codec, build_codec
 from hemline.errors import WeightsError
 from hemline.garments import INDEX, KEYPOINTS, NUM_KEYPOINTS, keypoints_of, limbs_of
+from hemline.geometry import apply_affine, fit_similarity
 
-FORMAT = 2
+FORMAT = 3
+_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Schema:
         predict: how to ask the network unless told otherwise, keyword arguments of `build.build_predictor`.
         layouts: for each category the mean place of all 24 points, (24, 2) as shares of the photo's width and
             height, null where the category has no such point: what to answer when a photo cannot be read.
+        shapes: for each category the mean shape of its garments, (24, 2) in lengths of their own, null where the
+            category has no such point: where the other points say that one lies. See `mean_shapes`.
         format: version of this structure.
     """
 
@@ -41,6 +45,7 @@ class Schema:
     size: int
     predict: dict[str, Any]
     layouts: dict[str, list[list[float] | None]]
+    shapes: dict[str, list[list[float] | None]] = field(default_factory=dict)
     format: int = FORMAT
 
     @property
@@ -61,7 +66,8 @@ class Schema:
             source: where it came from, for the error message.
         Raises:
             WeightsError: written by a newer hemline, or not a schema.
-        Edge cases: format 1 knew no test-time option but the flip.
+        Edge cases: format 1 knew no test-time option but the flip, and no format before 3 knew shapes: there are none
+            then.
         """
         if content.get("format", FORMAT) > FORMAT:
             raise WeightsError(f"{source}: written by a newer hemline (format {content['format']}); upgrade hemline")
@@ -70,6 +76,8 @@ class Schema:
         if "flip" in content:  # format 1
             rest = {key: value for key, value in content.items() if key != "flip"}
             content = {**rest, "predict": {"flip": content["flip"]}, "format": FORMAT}
+        if content.get("format", FORMAT) < 3:
+            content = {**content, "shapes": {}, "format": FORMAT}
         try:
             schema = cls(**content)
             return dataclasses.replace(
@@ -117,6 +125,54 @@ def mean_layouts(table: AnnotationTable, sizes_wh: np.ndarray) -> dict[str, list
             layout[index] = [round(float(share), 4) for share in seen.mean(0)] if len(seen) else [0.5, 0.5]
         layouts[category] = layout
     return layouts
+
+
+def mean_shapes(table: AnnotationTable) -> dict[str, list[list[float] | None]]:
+    """Average the shapes of each category's garments, whatever their place, size and turn on the photos.
+
+    The generalised Procrustes mean: garments are brought by similarities as near as possible to the mean, which is then
+    taken anew. x and y have one unit, so that a similarity brings the shape back onto a photo of any aspect.
+
+    Args:
+        table: annotated garments.
+    Returns:
+        as `Schema.shapes`: centred, with a mean squared distance of 1 from the centre; a point of the category that no
+        row has lies at the centre.
+    Source: Gower 1975. Differs: points may be absent.
+    """
+    present = table.points[:, :, 2] >= 0
+    shapes: dict[str, list[list[float] | None]] = {}
+    for category in sorted(set(table.categories)):
+        keypoints = list(keypoints_of([category]))
+        rows = [row for row, name in enumerate(table.categories) if name == category]
+        garments = [np.where(present[row, keypoints, None], table.points[row, keypoints, :2], np.nan) for row in rows]
+        shape: list[list[float] | None] = [None] * NUM_KEYPOINTS
+        for index, place in zip(keypoints, _procrustes_mean(garments), strict=True):
+            shape[index] = [round(float(value), 4) for value in place]
+        shapes[category] = shape
+    return shapes
+
+
+def _procrustes_mean(garments: list[np.ndarray]) -> np.ndarray:
+    """Average (K, 2) shapes up to similarity; NaN for absent points. The one with the most points is the first mean."""
+    mean = _standard(max(garments, key=lambda garment: np.isfinite(garment[:, 0]).sum()))
+    for _ in range(_ROUNDS):
+        laid = []
+        for garment in garments:
+            both = np.isfinite(garment[:, 0]) & np.isfinite(mean[:, 0])
+            if both.sum() >= 2:
+                laid.append(apply_affine(fit_similarity(garment[both], mean[both]), garment))
+        if not laid:
+            break
+        counts = np.isfinite(np.stack(laid)[..., 0]).sum(0)[:, None]  # (K, 1)
+        mean = _standard(np.where(counts, np.nansum(laid, 0) / np.maximum(counts, 1), np.nan))
+    return np.nan_to_num(mean)
+
+
+def _standard(shape: np.ndarray) -> np.ndarray:
+    """Centre a shape (K, 2), and give it a mean squared distance of 1 from the centre."""
+    centred = shape - np.nanmean(shape, 0)
+    return centred / max(np.sqrt(np.nanmean((centred**2).sum(1))), 1e-9)
 
 
 def keypoint_names(indices: tuple[int, ...]) -> tuple[str, ...]:

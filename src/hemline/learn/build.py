@@ -16,7 +16,7 @@ from hemline.codecs import DECODE_OPTIONS, decode_options
 from hemline.errors import RecipeError, WeightsError
 from hemline.images import image_size
 from hemline.infer.detector import DetectorSchema
-from hemline.infer.schema import Schema, channels_of, keypoint_names, mean_layouts
+from hemline.infer.schema import Schema, channels_of, keypoint_names, mean_layouts, mean_shapes
 from hemline.infer.torch_backend import find_weights
 from hemline.learn.augment import Augmenter
 from hemline.learn.checkpoint import load_strictly, read_weights
@@ -56,7 +56,7 @@ def build_network(
 
     Args:
         recipe: names it.
-        data: whose mean layouts go into the schema.
+        data: whose mean layouts and shapes go into the schema.
         backbone_weights: instead of the recipe's.
     """
     reserved = ("name", "size_wh", "stride", "keypoints", *DECODE_OPTIONS)
@@ -83,6 +83,7 @@ def build_network(
         size=recipe.input.size,
         predict=recipe.predict.model_dump(exclude={"batch_size"}),
         layouts=mean_layouts(data, sizes_wh),
+        shapes=mean_shapes(data),
     )
     return network, schema
 
@@ -119,7 +120,6 @@ def build_dataset(recipe: Recipe, data: AnnotationTable, schema: Schema) -> Phot
         augmenter=Augmenter(**recipe.augment.model_dump()),
         seed=recipe.train.seed,
         occluded_weight=recipe.loss.occluded_weight,
-        distance_weight=recipe.loss.distance_weight,
         ohkm=dict.fromkeys(recipe.categories, recipe.loss.ohkm) | recipe.loss.ohkm_of,
         synthetic=recipe.data.synthetic,
     )

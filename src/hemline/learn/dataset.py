@@ -54,8 +54,10 @@ class PhotoDataset(Dataset[Any]):
 
     A sample is a dict: "image" (S, S, 3) uint8 RGB; "target", what the codec encodes, and "coordinates" (K, 2) float32
     in shares of the crop whatever the codec; "weight" (K,) float32, 1 for visible points, `occluded_weight` for
-    occluded ones and 0 for absent ones, times the garment's own weight; "ohkm", how many or which share of its
-    keypoints OHKM keeps; "row", the row of the table.
+    occluded ones and 0 for absent ones; "distance_weight", 120 over twice the garment's width + 1 in crop pixels, so
+    that distances in the crop count as NE does (the "distance weight" of a FashionAI finalist; a garment whose width is
+    not known is taken to be a quarter of the crop wide, as most are); "ohkm", how many or which share of its keypoints
+    OHKM keeps; "row", the row of the table.
     Points that leave the crop become absent; visible points under a pasted or erased piece become occluded. A photo
     that cannot be read, the one pasted over included, gives its ImageError as the sample, so that it travels from a
     worker to the loop as it is.
@@ -68,9 +70,6 @@ class PhotoDataset(Dataset[Any]):
         augmenter: None for plain crops.
         seed: see the module.
         occluded_weight: weight of occluded points.
-        distance_weight: weigh each garment by 120 over twice its width in crop pixels, so that distances in the crop
-            count as NE does (the "distance weight" of a FashionAI finalist). A garment whose width is not known is
-            taken to be a quarter of the crop wide, as most are.
         ohkm: for each category how many (from 1) or which share (below 1) of a garment's keypoints OHKM keeps; 0, and
             a category that is not named, keeps all.
         synthetic: share of the samples for which a garment of the row's category is drawn instead of its photo, another
@@ -87,7 +86,6 @@ class PhotoDataset(Dataset[Any]):
         augmenter: Augmenter | None,
         seed: int = 0,
         occluded_weight: float = 1.0,
-        distance_weight: bool = False,
         ohkm: Mapping[str, float] | None = None,
         synthetic: float = 0.0,
     ) -> None:
@@ -100,7 +98,6 @@ class PhotoDataset(Dataset[Any]):
         self.augmenter = augmenter or Augmenter()
         self.seed = seed
         self.occluded_weight = occluded_weight
-        self.distance_weight = distance_weight
         self.ohkm = ohkm or {}
         self.synthetic = synthetic
 
@@ -114,12 +111,11 @@ class PhotoDataset(Dataset[Any]):
         except ImageError as error:
             return error
         weight = np.where(visibility == OCCLUDED, self.occluded_weight, 1.0) * (visibility != ABSENT)
-        if self.distance_weight:
-            weight *= 120 / (2 * ((self.size / 4 if np.isnan(width) else width) + 1))
         return {
             "image": image,
             "target": self._coordinates.encode(points, visibility) | self.codec.encode(points, visibility),
             "weight": weight.astype(np.float32),
+            "distance_weight": np.float32(120 / (2 * ((self.size / 4 if np.isnan(width) else width) + 1))),
             "ohkm": np.float32(self.ohkm.get(self.table.categories[row], 0)),
             "row": row,
         }

@@ -180,7 +180,7 @@ class _Run:
     @property
     def frozen_epochs(self) -> int:
         """How many epochs the backbone stays fixed."""
-        return round(self.recipe.train.epochs * self.recipe.train.freeze_backbone)
+        return math.ceil(round(self.recipe.train.epochs * self.recipe.train.freeze_backbone, 6))
 
     @property
     def is_over(self) -> bool:

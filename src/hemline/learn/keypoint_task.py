@@ -51,6 +51,7 @@ class KeypointTask(Task):
             ohkm_batch=options.ohkm_batch,
             ohem=options.ohem,
             stage_weights=options.stage_weights,
+            scales=dict.fromkeys(options.distance_weighted, batch["distance_weight"]),
         )
 
     def measure(

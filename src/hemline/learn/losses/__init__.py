@@ -9,7 +9,7 @@ hand-computed table in tests/learn/.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -107,6 +107,7 @@ def total_loss(
     ohkm_batch: float = 0.0,
     ohem: float = 1.0,
     stage_weights: Sequence[float] = (),
+    scales: Mapping[str, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Sum the weighted terms, each averaged over the stages that have its output.
 
@@ -117,9 +118,11 @@ def total_loss(
         terms: names of LOSSES and their weights.
         ohkm: how many (from 1) or which share (below 1) of each garment's keypoints to keep on each term's final
             stage, for all garments or (B,) for each; 0 keeps all. Limbs and background are not keypoints and stay.
-        ohkm_batch: keep this many times B of the batch's keypoints on the final stage; 0 keeps all.
+        ohkm_batch: keep this many times B of the batch's keypoints on the final stage, one at least; 0 keeps all.
         ohem: share of the garments to keep, those with the highest losses on the final stage.
         stage_weights: of each of a term's stages, the final one last; empty counts all the same.
+        scales: (B,) of a term, by its name: what each garment's values are multiplied by. Unlike a weight it does not
+            enter the number that they are divided by.
     Returns:
         the loss (), averaged over the weighted points of the batch, and each garment's own loss (B,), detached: the
         same average over its points alone.
@@ -144,11 +147,15 @@ def total_loss(
             )
         for number, (output, share) in enumerate(zip(judged, shares, strict=True)):
             values, weights = LOSSES[name](output, _of_stage(target, number), weight)
+            if scales and name in scales:
+                values = values * scales[name][:, None]
             is_last, is_keypoints = number == len(judged) - 1, weights is weight  # not of limbs or maps
             garments = garments + factor * share * garment_means(values.detach(), weights)
             if is_last and is_keypoints:
                 weights = hardest_keypoints(values, weights, amount=ohkm)
-                weights = hardest_of_batch(values, weights, count=round(ohkm_batch * len(weights)))
+                weights = hardest_of_batch(
+                    values, weights, count=max(round(ohkm_batch * len(weights)), int(ohkm_batch > 0))
+                )
             if is_last:
                 weights = hardest_garments(values, weights, share=ohem)
             mean = weighted(values, weights).sum() / weights.sum().clamp_min(1e-6)

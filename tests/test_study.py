@@ -58,11 +58,32 @@ def test_further_changes_come_last(tmp_path):
         ('"no flip"', '"OHKM: 6"', "names that differ in letters or digits, from 'base', too; got 'OHKM: 6'"),
         ('"no flip"', '"Base"', "names that differ in letters or digits, from 'base', too; got 'Base'"),
         ('"no flip"', '"+"', "names that differ in letters or digits, from 'base', too; got '+'"),
-        ('set = ["loss.ohkm=6"]', "", "'OHKM 6' needs either keys to set or an ensemble of variants"),
+        ('set = ["loss.ohkm=6"]', "", "'OHKM 6' needs keys to set, or an ensemble, a soup or a refiner of variants"),
+        (
+            'ensemble = ["base", "OHKM 6"]',
+            'soup = ["base", "OHKM 7"]',
+            "'both' is made of trained variants: base, OHKM 6;",
+        ),
+        ('ensemble = ["base", "OHKM 6"]', 'refine = "OHKM 7"', "of trained variants: base, OHKM 6; got 'OHKM 7'"),
+        (
+            'ensemble = ["base", "OHKM 6"]',
+            'ensemble = ["base", "OHKM 6"]\nset = ["train.epochs=7"]',
+            "'both' is made of trained variants; it may set only predict.* and decode.*",
+        ),
+        (
+            'ensemble = ["base", "OHKM 6"]',
+            'ensemble = ["base", "OHKM 6"]\nrefine = "base"',
+            "'both' needs keys to set, or an ensemble, a soup or a refiner of variants",
+        ),
+        (
+            'ensemble = ["base", "OHKM 6"]',
+            'ensemble = ["base", "OHKM 6"]\nweights = [1.0]',
+            "'both' has 1 weights for an ensemble of 2",
+        ),
         (
             '"base", "OHKM 6"',
             '"base", "no flip"',
-            "an ensemble asks trained variants: base, OHKM 6; got 'no flip'",
+            "'both' is made of trained variants: base, OHKM 6; got 'no flip'",
         ),
     ],
 )

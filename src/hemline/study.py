@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
@@ -17,20 +18,31 @@ NO_TRAINING = ("predict.", "decode.")
 """What the keys begin with that change nothing about training."""
 
 
+Weight = Annotated[float, Field(gt=0)]
+
+
 class Switch(Section):
     """One [[switch]]: a variant of the base."""
 
     name: str = Field(min_length=1, description="what the tables call it")
     set: tuple[str, ...] = Field((), description="keys to change, as --set of `hemline train`: 'loss.ohkm=6'")
     ensemble: tuple[str, ...] = Field(
-        (), description="ask these variants together, by name, 'base' among them, instead of changing keys"
+        (), description="ask these variants together, by name, 'base' among them, as `hemline predict --with` does"
     )
+    weights: tuple[Weight, ...] = Field((), description="of the variants of `ensemble`; empty: all 1")
+    soup: tuple[str, ...] = Field((), description="average the weights of these variants, as `hemline soup` does")
+    refine: str = Field("", description="this variant's network looks again where the base's has looked first")
     verdict: str = Field("", description="one sentence for the table, once the numbers are known")
 
     @property
     def trains(self) -> bool:
         """Whether it needs a training of its own."""
-        return not all(change.strip().startswith(NO_TRAINING) for change in self.set)
+        return not self.others and not all(change.strip().startswith(NO_TRAINING) for change in self.set)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The variants whose networks it is made of, other than the base's own."""
+        return self.ensemble + self.soup + ((self.refine,) if self.refine else ())
 
     @property
     def file_name(self) -> str:
@@ -55,12 +67,21 @@ class Study(Section):
             if switch.file_name in files or not switch.file_name:
                 raise ValueError(f"needs names that differ in letters or digits, from 'base', too; got '{switch.name}'")
             files.append(switch.file_name)
-            if bool(switch.set) == bool(switch.ensemble):
-                raise ValueError(f"'{switch.name}' needs either keys to set or an ensemble of variants")
-            strangers = [name for name in switch.ensemble if name not in trained]
+            kinds = [bool(kind) for kind in (switch.ensemble, switch.soup, switch.refine)]
+            if sum(kinds) > 1 or not (any(kinds) or switch.set):
+                raise ValueError(f"'{switch.name}' needs keys to set, or an ensemble, a soup or a refiner of variants")
+            if any(kinds) and not all(change.strip().startswith(NO_TRAINING) for change in switch.set):
+                raise ValueError(
+                    f"'{switch.name}' is made of trained variants; it may set only {'* and '.join(NO_TRAINING)}*"
+                )
+            strangers = [name for name in switch.others if name not in trained]
             if strangers:
                 raise ValueError(
-                    f"'{switch.name}': an ensemble asks trained variants: {', '.join(trained)}; got '{strangers[0]}'"
+                    f"'{switch.name}' is made of trained variants: {', '.join(trained)}; got '{strangers[0]}'"
+                )
+            if switch.weights and len(switch.weights) != len(switch.ensemble):
+                raise ValueError(
+                    f"'{switch.name}' has {len(switch.weights)} weights for an ensemble of {len(switch.ensemble)}"
                 )
         return value
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from matplotlib.axes import Axes
+
 from hemline.report.ablation import Effect, effect_table, write_effect_plot
 
 EFFECTS = [
@@ -10,9 +13,12 @@ EFFECTS = [
 ]
 
 
+BASE = Effect("base", 8.0, 0.0, (0.0, 0.0), (0.0, 0.0), 1.02, "")
+
+
 def test_table_says_where_the_interval_includes_zero():
-    assert effect_table(8.0, EFFECTS).splitlines()[2:] == [
-        "| base | 8.00 % | | | | 1.00 | |",
+    assert effect_table(BASE, EFFECTS).splitlines()[2:] == [
+        "| base | 8.00 % | | | | 1.02 | |",
         "| flip | 7.50 % | -0.50 | -0.80 to -0.20 | -0.60, -0.40 | 0.51 | It helps. |",
         "| blur | 8.10 % | +0.10 | -0.10 to +0.30, includes zero | +0.10, +0.10 |  |  |",
         "",
@@ -22,7 +28,7 @@ def test_table_says_where_the_interval_includes_zero():
 
 def test_table_of_one_seed_says_nothing_of_others():
     effect = Effect("flip", 7.5, -0.5, (-0.8, -0.2), (-0.5,), None, "")
-    assert effect_table(8.0, [effect]).endswith("| -0.50 |  |  |\n")
+    assert effect_table(BASE, [effect]).endswith("| -0.50 |  |  |\n")
 
 
 def test_plot_has_the_name_of_every_switch(tmp_path):
@@ -30,3 +36,23 @@ def test_plot_has_the_name_of_every_switch(tmp_path):
     drawn = (tmp_path / "effects.svg").read_text()
     assert "<svg" in drawn
     assert all(f"<!-- {effect.name} -->" in drawn for effect in EFFECTS)
+
+
+def test_plot_shows_each_difference_interval_and_seed(monkeypatch, tmp_path):
+    lines = []
+    own = Axes.plot
+
+    def note(axes, x, y, *style, **options):
+        lines.append((np.atleast_1d(x).tolist(), np.atleast_1d(y).tolist()))
+        return own(axes, x, y, *style, **options)
+
+    monkeypatch.setattr(Axes, "plot", note)
+    write_effect_plot(tmp_path / "effects.svg", EFFECTS)
+    assert lines == [
+        ([-0.1, 0.3], [0, 0]),  # the worse one below
+        ([0.1], [0]),
+        ([0.1, 0.1], [0, 0]),
+        ([-0.8, -0.2], [1, 1]),
+        ([-0.5], [1]),
+        ([-0.6, -0.4], [1, 1]),
+    ]

@@ -40,9 +40,7 @@ def train(
     table, notes = read_roots(data)
     validation, val_notes = read_roots(val) if val else (None, [])
     if validation is not None and (shared := count_shared_photos(table, validation)):
-        val_notes.append(
-            f"{shared} of {len(validation)} validation photos are training photos: scores will be too good"
-        )
+        val_notes.append(_too_good(shared, len(validation)))
     left_out = len(table) - len(table.of_categories(chosen.categories))
     if left_out:
         notes.append(f"{left_out} of {len(table)} training garments are no {' or '.join(chosen.categories)}, left out")
@@ -121,7 +119,7 @@ def ablate(
     May be killed and started again at any time.
     """
     require_extra("train")
-    from hemline.formats.roots import read_roots
+    from hemline.formats.roots import count_shared_photos, read_roots
     from hemline.learn.ablation import Measured, run_study
     from hemline.metrics import mean_error
     from hemline.report.ablation import PLOT, TABLE, effect_table, write_effect_plot
@@ -129,14 +127,16 @@ def ablate(
 
     chosen = read_study(study, changes=set_ or ())
     (table, notes), (validation, val_notes) = read_roots(data), read_roots(val)
+    if shared := count_shared_photos(table, validation):
+        val_notes.append(_too_good(shared, len(validation)))
     for note in [*notes, *val_notes]:
         typer.echo(note)
 
     def show(measured: Measured) -> None:
         typer.echo(f"{measured.name}, seed {measured.seed}: NE {mean_error(measured.errors):.2f} %")
 
-    base_ne, effects = run_study(chosen, table, validation, out=out, trained=run, on_measured=show)
-    content = effect_table(base_ne, effects)
+    base, effects = run_study(chosen, table, validation, out=out, trained=run, on_measured=show)
+    content = effect_table(base, effects)
     write_atomic(out / TABLE, content)
     write_effect_plot(out / PLOT, effects)
     typer.echo(content, nl=False)
@@ -210,3 +210,7 @@ def recipes(
         typer.echo(shipped[name].read_text(encoding="utf-8"), nl=False)
     else:
         raise RecipeError(unknown_name("recipe", name, shipped))
+
+
+def _too_good(shared: int, count: int) -> str:
+    return f"{shared} of {count} validation photos are training photos: scores will be too good"

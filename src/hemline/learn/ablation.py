@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from hemline.garments import NUM_KEYPOINTS
 from hemline.infer.finder import Finder
 from hemline.infer.stream import predict_table
 from hemline.infer.torch_backend import load_predictor
-from hemline.learn.checkpoint import read_weights
+from hemline.learn.checkpoint import LAST, read_weights
 from hemline.learn.fit import fit, fixed_keys
 from hemline.learn.run_folder import RECIPE, STATE
+from hemline.learn.soup import cook_soup
 from hemline.metrics import bootstrap_interval, mean_error, point_errors
 from hemline.recipe import Recipe, read_recipe, recipe_path
 from hemline.report.ablation import Effect
@@ -43,11 +44,12 @@ class Measured:
         name: the switch's, or "base".
         seed: of its training.
         recipe: those of its keys that are not at their defaults.
-        ensemble: the variants that were asked together; () for a single network.
+        networks: how it is made of other variants: the fields of its Switch that say so.
         data: `annotation.fingerprint` of the training and validation data.
         errors: (N, 24) percent: `metrics.point_errors` on the validation data, the points that count in front, NaN
             after them. Which points count depends on the data alone, so that in all variants a place is one point.
-        speed: photos per second of predicting, as a share of the base's; None for what predicts as the base does.
+        speed: photos per second of predicting, as a share of the base's, of the base itself, too; None for what was
+            trained otherwise and predicts as the base does.
     """
 
     name: str
@@ -56,7 +58,7 @@ class Measured:
     data: int
     errors: np.ndarray
     speed: float | None
-    ensemble: tuple[str, ...] = ()
+    networks: dict[str, Any] = field(default_factory=dict)
 
 
 def run_study(
@@ -67,8 +69,12 @@ def run_study(
     out: Path,
     trained: Path | None = None,
     on_measured: Callable[[Measured], None] = lambda measured: None,
-) -> tuple[float, list[Effect]]:
+) -> tuple[Effect, list[Effect]]:
     """Measure all variants of a study with all seeds; what was measured before is read.
+
+    Of what is trained, the weights of the last epoch are compared, also where validation liked another epoch better: a
+    variant that looks more often must not choose among more. Only where nothing is trained, and `trained` asked in
+    several ways, are its best weights taken.
 
     Args:
         study: what to vary.
@@ -78,7 +84,7 @@ def run_study(
         trained: run folder of the base with seed 0, which is then not trained; its recipe is the base's.
         on_measured: called after each variant and seed, read or new.
     Returns:
-        NE of the base, percent, the mean over the seeds; and the effect of each switch in the study's order.
+        the base itself, with differences of 0; and the effect of each switch in the study's order.
     Raises:
         RecipeError: a key of a switch is wrong, or the folder holds results of another study.
         Whatever `fit` raises.
@@ -95,9 +101,25 @@ def run_study(
 
     def network(name: str, seed: int) -> Path:
         if trained and (name, seed) == (BASE, 0):
-            return trained
+            return trained / LAST if any(switch.trains for switch in study.switch) else trained
         run = out / RUNS / f"{Switch(name=name).file_name}-{seed}"
-        return fit(recipes[name, seed], data, validation=validation, out=run, resume=True)
+        fit(recipes[name, seed], data, validation=validation, out=run, resume=True)
+        return run / LAST
+
+    def loaded(switch: Switch, seed: int) -> Finder:
+        recipe = recipes[switch.name, seed]
+        if switch.soup:
+            soup = out / RUNS / f"{switch.file_name}-{seed}.safetensors"
+            cook_soup([network(name, seed) for name in switch.soup], soup, data=data)
+            return _load(soup, recipe)
+        if switch.ensemble:
+            first, *others = (network(name, seed) for name in switch.ensemble)
+            weight, *weights = switch.weights or [1.0] * len(switch.ensemble)
+            shares = [each / weight for each in weights]  # the first network of an ensemble has 1
+            return _load(first, recipe, others=list(zip(others, shares, strict=True)))
+        if switch.refine:
+            return _load(network(BASE, seed), recipe, refiner=network(switch.refine, seed))
+        return _load(network(switch.name if switch.trains else BASE, seed), recipe)
 
     measured: dict[tuple[str, int], Measured] = {}
     for switch, seed in _variants(study):
@@ -106,7 +128,12 @@ def run_study(
         if file.is_file():
             result = _read(file, switch, recipe, data=digest)
         else:
-            result = _measure(switch, seed, recipe, recipes[BASE, seed], network, validation, digest)
+            rows, finder = validation.of_categories(recipe.categories), loaded(switch, seed)
+            found = predict_table(finder, rows).points[:, :, :2]
+            errors = _to_the_front(point_errors(found, rows.points, categories=rows.categories))
+            alike = switch.trains and _asked(recipe) == _asked(recipes[BASE, seed])
+            speed = None if alike else _speed(finder, loaded(Switch(name=BASE), seed), rows)
+            result = Measured(switch.name, seed, _keys(recipe), digest, errors, speed, _networks(switch))
             _write(file, result)
         measured[switch.name, seed] = result
         on_measured(result)
@@ -114,49 +141,20 @@ def run_study(
     effects = [
         _effect(switch, [measured[switch.name, seed] for seed in range(study.seeds)], base) for switch in study.switch
     ]
-    return statistics.fmean(mean_error(each.errors) for each in base), effects
+    return _effect(Switch(name=BASE), base, base), effects
 
 
 def _variants(study: Study) -> Iterator[tuple[Switch, int]]:
-    """Go through the variants so that the members of an ensemble come before it."""
-    switches = [Switch(name=BASE), *sorted(study.switch, key=lambda switch: bool(switch.ensemble))]
+    """Go through the variants so that those that others are made of come first."""
+    switches = [Switch(name=BASE), *sorted(study.switch, key=lambda switch: bool(switch.others))]
     for seed in range(study.seeds):
         for switch in switches:
             yield switch, seed
 
 
-def _measure(
-    switch: Switch,
-    seed: int,
-    recipe: Recipe,
-    base: Recipe,
-    network: Callable[[str, int], Path],
-    validation: AnnotationTable,
-    data: int,
-) -> Measured:
-    """Predict the validation data, and time it beside the base; `network` trains what is not trained yet."""
-    if switch.ensemble:
-        first, *others = (network(name, seed) for name in switch.ensemble)
-        finder = _load(first, base, others=[(other, 1.0) for other in others])
-    else:
-        finder = _load(network(switch.name if switch.trains else BASE, seed), recipe)
-    rows = validation.of_categories(recipe.categories)
-    predicted = predict_table(finder, rows)
-    return Measured(
-        name=switch.name,
-        seed=seed,
-        recipe=recipe.model_dump(mode="json", exclude_defaults=True),
-        data=data,
-        errors=_to_the_front(point_errors(predicted.points[:, :, :2], rows.points, categories=rows.categories)),
-        speed=None if switch.trains else _speed(finder, _load(network(BASE, seed), base), rows),
-        ensemble=switch.ensemble,
-    )
-
-
-def _load(run: Path, recipe: Recipe, *, others: Sequence[tuple[Path, float]] = ()) -> Finder:
+def _load(run: Path, recipe: Recipe, **more: Any) -> Finder:
     """Load a network to be asked as a recipe says, whatever it was trained with."""
-    asked = recipe.predict.model_dump(), recipe.decode.model_dump()
-    return load_predictor(run, others=others, predict=asked[0], decode=asked[1])
+    return load_predictor(run, predict=recipe.predict.model_dump(), decode=recipe.decode.model_dump(), **more)
 
 
 def _check_trained(run: Path, base: Recipe, *, data: int) -> None:
@@ -205,16 +203,36 @@ def _write(file: Path, measured: Measured) -> None:
     write_atomic(file, json.dumps(dataclasses.asdict(measured) | {"errors": errors}) + "\n")
 
 
+def _asked(recipe: Recipe) -> tuple[Any, ...]:
+    """Take the sections on which the time of predicting depends."""
+    return recipe.model, recipe.input, recipe.codec, recipe.decode, recipe.predict
+
+
+def _keys(recipe: Recipe) -> dict[str, Any]:
+    """List the keys of a recipe that are not at their defaults; of the files that they name, the name alone."""
+    keys = recipe.model_dump(mode="json", exclude_defaults=True)
+    for key in {"backbone_weights", "weights"} & keys.get("model", {}).keys():
+        keys["model"][key] = Path(keys["model"][key]).name
+    return keys
+
+
+def _networks(switch: Switch) -> dict[str, Any]:
+    return switch.model_dump(mode="json", include={"ensemble", "weights", "soup", "refine"}, exclude_defaults=True)
+
+
 def _read(file: Path, switch: Switch, recipe: Recipe, *, data: int) -> Measured:
-    content = json.loads(file.read_text(encoding="utf-8"))
-    same_keys = content["recipe"] == recipe.model_dump(mode="json", exclude_defaults=True)
-    same_keys = same_keys and content.get("ensemble", []) == list(switch.ensemble)
-    if not same_keys or content["data"] != data:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        errors = np.full((len(content["errors"]), NUM_KEYPOINTS), np.nan)
+        for row, found in enumerate(content["errors"]):
+            errors[row, : len(found)] = found
+        measured = Measured(**content | {"errors": errors})
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecipeError(f"{file} is no result of a study ({error!r}); remove it to measure it again") from error
+    same_keys = measured.recipe == _keys(recipe) and measured.networks == _networks(switch)
+    if not same_keys or measured.data != data:
         raise RecipeError(
             f"{file} was measured {'on other data' if same_keys else 'with other keys'} than the study has now; remove "
             f"it, its run folder in {file.parent.parent / RUNS} and the others that changed, or give another --out"
         )
-    errors = np.full((len(content["errors"]), NUM_KEYPOINTS), np.nan)
-    for row, found in enumerate(content["errors"]):
-        errors[row, : len(found)] = found
-    return Measured(**content | {"errors": errors, "ensemble": switch.ensemble})
+    return measured

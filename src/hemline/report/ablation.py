@@ -25,8 +25,8 @@ class Effect:
         difference: NE minus the base's, in points; below 0 is better.
         interval: 95 % bootstrap interval of the difference over garments, the seeds averaged.
         by_seed: the difference of each seed.
-        speed: photos per second of predicting as a share of the base's, the median over the seeds; None for what
-            predicts as the base does.
+        speed: photos per second of predicting as a share of the base's, the median over the seeds; the base, timed
+            beside itself, shows how far off that is. None for what predicts as the base does.
         verdict: the study's sentence.
     """
 
@@ -44,26 +44,25 @@ class Effect:
         return self.interval[0] > 0 or self.interval[1] < 0
 
 
-def effect_table(base_ne: float, effects: Sequence[Effect]) -> str:
+def effect_table(base: Effect, effects: Sequence[Effect]) -> str:
     """Write the effects as a Markdown table, the base first, and below it what the seed alone changes.
 
     Args:
-        base_ne: NE of the base, percent.
+        base: itself.
         effects: of the switches, in the order of the rows.
     """
     lines = [
         "| switch | NE | difference | 95 % interval | by seed | photos/s | verdict |",
         "|---|---|---|---|---|---|---|",
-        f"| base | {base_ne:.2f} % | | | | 1.00 | |",
+        f"| {base.name} | {base.ne:.2f} % | | | | {_speed(base)} | |",
     ]
     for effect in effects:
         low, high = effect.interval
         seeds = ", ".join(f"{each:+.2f}" for each in effect.by_seed)
-        speed = "" if effect.speed is None else f"{effect.speed:.2f}"
         zero = "" if effect.is_clear else ", includes zero"
         lines.append(
             f"| {effect.name} | {effect.ne:.2f} % | {effect.difference:+.2f} | {low:+.2f} to {high:+.2f}{zero} "
-            f"| {seeds} | {speed} | {effect.verdict} |"
+            f"| {seeds} | {_speed(effect)} | {effect.verdict} |"
         )
     spreads = [statistics.variance(effect.by_seed) for effect in effects if len(effect.by_seed) > 1]
     if spreads:
@@ -71,6 +70,10 @@ def effect_table(base_ne: float, effects: Sequence[Effect]) -> str:
         pooled = f"{spread:.2f} points (standard deviation, all switches pooled)"
         lines += ["", f"Another seed changes a difference by {pooled}."]
     return "\n".join(lines) + "\n"
+
+
+def _speed(effect: Effect) -> str:
+    return "" if effect.speed is None else f"{effect.speed:.2f}"
 
 
 def write_effect_plot(path: Path, effects: Sequence[Effect]) -> None:

@@ -164,6 +164,30 @@ def test_several_networks(hemline, runs, photos, tmp_path):
         assert np.abs(expected - [prediction.points for prediction in plain]).max() > 0.01, arguments
 
 
+def test_the_heavier_network_has_more_to_say(hemline, runs, photos, tmp_path):
+    def found(network: str, *arguments: object) -> np.ndarray:
+        skirts = (photos / "test.csv", "--category", "skirt", "--out", tmp_path / "pred.csv", "--device", "cpu")
+        assert hemline("predict", runs[network], *skirts, *arguments)[0] == 0
+        return read_annotations(tmp_path / "pred.csv").points[:, 15:19, :2]
+
+    other = found("skirt")
+    away = [np.abs(found("all", "--with", f"{runs['skirt']}:{weight}") - other).mean() for weight in (0.1, 1, 3, 100)]
+    assert away == sorted(away, reverse=True)
+    assert away[0] > 1.5 * away[2] > 1.5 * away[3]
+
+
+def test_the_flip_can_be_chosen(hemline, runs, photos, tmp_path):
+    image = read_image(photos / "Images/skirt/a.png")
+    found = []
+    for option, flip in (("--flip", True), ("--no-flip", False)):
+        arguments = (photos / "Images/skirt/a.png", "--category", "skirt", "--device", "cpu", option)
+        assert hemline("predict", runs["skirt"], *arguments, "--out", tmp_path / "pred.csv")[0] == 0
+        [expected] = load_predictor(runs["skirt"], device="cpu", flip=flip).predict([image], ["skirt"])
+        found.append(read_annotations(tmp_path / "pred.csv").points[0])
+        assert found[-1] == pytest.approx(expected.points, abs=5.1e-4)
+    assert np.abs(found[0] - found[1]).max() > 0.01
+
+
 def test_mistakes_are_one_message_and_exit_code_2(hemline, runs, photos, tmp_path):
     out = tmp_path / "pred.csv"
     write_weights(tmp_path / "state.safetensors", {"averages.weight": torch.zeros(1)}, {"place": {"epoch": 1}})

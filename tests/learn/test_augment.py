@@ -175,6 +175,21 @@ def test_colours():
     assert Augmenter(contrast=0.9).paint(rng(), middle)[0][0, 0] == pytest.approx([127] * 3, abs=1)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_contrast_spreads_about_the_middle_and_saturation_about_the_grey(seed):
+    tones = np.full((1, 2, 3), [[[107], [148]]], np.uint8)
+    dark, light = Augmenter(contrast=0.5).paint(rng(seed), tones)[0][0, :, 0].astype(float)
+    assert dark + light == pytest.approx(255, abs=1)
+    assert 0.5 - 0.05 <= (light - dark) / 41 <= 1.5 + 0.05
+    assert abs((light - dark) / 41 - 1) > 0.02
+    patch = np.full((1, 1, 3), (150, 120, 100), np.uint8)
+    luma = 0.299 * 150 + 0.587 * 120 + 0.114 * 100
+    factors = (Augmenter(saturation=0.5).paint(rng(seed), patch)[0][0, 0] - luma) / (patch[0, 0] - luma)
+    assert factors[[0, 2]] == pytest.approx([factors[0]] * 2, abs=0.05)  # green is all but grey here
+    assert 0.5 - 0.05 <= factors[0] <= 1.5 + 0.05
+    assert abs(factors[0] - 1) > 0.02
+
+
 def test_erase_paints_one_rectangle():
     crop = np.full((100, 100, 3), 7, np.uint8)
     share = [(Augmenter(erase=1.0).paint(rng(seed), crop)[0] != 7).any(2).mean() for seed in range(50)]

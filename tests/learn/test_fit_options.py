@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import math
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,93 @@ def test_the_rate_falls_on_a_plateau(table, tmp_path, monkeypatch):
     assert logged(tmp_path, "lr") == pytest.approx([2e-3] * 4 + [1e-3] * 3 + [0.5e-3])
 
 
+def sawtooth(within: float) -> float:
+    return 1 - (1 - 1 / 80) * within
+
+
+@pytest.mark.parametrize(
+    ("options", "factors"),
+    [
+        # Twelve steps, the first of which rises; after each epoch 2, 5, 8 and 11 of the other eleven are done.
+        ({"schedule": "constant"}, [1, 1, 1, 1]),
+        ({"schedule": "constant", "warmup": 0.5}, [4 / 6, 1, 1, 1]),
+        ({"schedule": "cosine"}, [0.5 + 0.5 * math.cos(math.pi * done / 11) for done in (2, 5, 8, 11)]),
+        ({"schedule": "step", "milestones": [0.4, 0.7], "gamma": 0.5}, [1, 0.5, 0.25, 0.25]),
+        ({"schedule": "step", "milestones": [0.9], "gamma": 0.1}, [1, 1, 1, 0.1]),
+        ({"schedule": "sawtooth", "cycles": 1}, [sawtooth(done / 11) for done in (2, 5, 8, 11)]),
+        ({"schedule": "sawtooth", "cycles": 2}, [sawtooth(done / 11) for done in (4, 10, 5, 11)]),
+        (
+            {"schedule": "onecycle"},
+            [1 / 25 + 24 / 25 * (0.5 - 0.5 * math.cos(math.pi * 2 / 3.3))]
+            + [0.5 + 0.5 * math.cos(math.pi * (done - 3.3) / 7.7) for done in (5, 8, 11)],
+        ),
+    ],
+    ids=str,
+)
+def test_the_rate_follows_the_schedule(table, tmp_path, options, factors):
+    fit(recipe(**{"warmup": 0.0} | options), table, out=tmp_path)
+    assert logged(tmp_path, "lr") == pytest.approx([2e-3 * factor for factor in factors], abs=1e-12)
+
+
+def test_the_optimizer_is_the_recipes(table, tmp_path, monkeypatch):
+    made = []
+    own = loop.build_optimizer
+
+    def note(*args, **options):
+        made.append(own(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr(loop, "build_optimizer", note)
+    options = {"optimizer": "sgd", "momentum": 0.7, "weight_decay": 0.3, "backbone_lr": 0.25, "lr": 1e-3}
+    fit(recipe(**options, schedule="constant", warmup=0.0, epochs=1), table, out=tmp_path)
+    assert isinstance(made[0], torch.optim.SGD)
+    groups = {(group["backbone"], group["weight_decay"]): group for group in made[0].param_groups}
+    assert groups.keys() == {(True, 0.3), (True, 0.0), (False, 0.3), (False, 0.0)}
+    assert {group["momentum"] for group in groups.values()} == {0.7}
+    for (backbone, _), group in groups.items():
+        assert group["lr"] == pytest.approx(1e-3 * (0.25 if backbone else 1))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"optimizer": "sgd"},
+        {"weight_decay": 0.9},
+        {"backbone_lr": 0.1},
+        {"clip": 0.01},
+        {"ema": 0.1},
+        {"ema": 0.0},
+        {"swa": 0.5},
+        {"warmup": 0.9},
+        {"seed": 1},
+        {"loss": {"occluded_weight": 0.1}},
+        {"loss": {"stage_weights": [1.0, 1.0, 1.0, 1.0, 9.0]}},
+        {"loss": {"terms": [{"name": "softmax_cross_entropy"}, {"name": "integral_l1", "weight": 1.0}]}},
+        {"loss": {"terms": [{"name": "softmax_cross_entropy"}, {"name": "integral_l1", "weight": 9.0}]}},
+        {"sampling": {"balance": True}},
+    ],
+    ids=str,
+)
+def test_every_key_changes_what_is_learned(table, tmp_path_factory, plain, changed):
+    content = five_stages(**{key: value for key, value in changed.items() if key not in ("loss", "sampling")})
+    content |= {key: value for key, value in changed.items() if key in ("loss", "sampling")}
+    weights, _ = read_weights(fit(parse_recipe(content), table, out=tmp_path_factory.mktemp("changed")))
+    assert any(not torch.equal(weights[name], plain[name]) for name in plain)
+
+
+def five_stages(**train) -> dict:
+    content = recipe(epochs=2, **train).model_dump(exclude_none=True)
+    content["model"] = {"name": "cpn", "backbone": "test_resnet", "options": {"channels": 8}}
+    content["input"]["size"] = 64
+    return content
+
+
+@pytest.fixture(scope="module")
+def plain(table, tmp_path_factory) -> dict[str, torch.Tensor]:
+    """What is learned with nothing changed."""
+    return read_weights(fit(parse_recipe(five_stages()), table, out=tmp_path_factory.mktemp("plain")))[0]
+
+
 def test_training_stops_early(table, tmp_path, monkeypatch):
     script_errors(monkeypatch, 9, 8, 8, 8.5, 7)
     weights = fit(recipe(early_stop=2, epochs=9), table, validation=table, out=tmp_path)
@@ -113,6 +201,30 @@ def test_a_frozen_backbone_stays_as_it_was(table, tmp_path):
     assert min((first[name] - still[name]).abs().max() for name in head) > 1e-6
 
 
+@pytest.mark.parametrize("swa", [0.0, 0.5])
+def test_a_fixed_norm_keeps_its_statistics_and_its_weights_learn(table, tmp_path, swa):
+    start = fit(recipe(epochs=1), table, out=tmp_path / "start")
+    content = recipe(epochs=2, ema=0.0, swa=swa).model_dump(exclude_none=True)
+    content["model"]["weights"] = str(tmp_path / "start")
+    content["train"]["freeze_backbone_norm"] = True
+    before, after = read_weights(start)[0], read_weights(fit(parse_recipe(content), table, out=tmp_path / "fixed"))[0]
+    statistics = [name for name in before if "running" in name]
+    backbone = [name for name in statistics if name.startswith("backbone")]
+    assert backbone
+    assert all(torch.equal(before[name], after[name]) for name in backbone)
+    assert all(not torch.equal(before[name], after[name]) for name in set(statistics) - set(backbone))
+    learned = [name for name in before if name.startswith("backbone") and name.endswith("weight")]
+    assert all(not torch.equal(before[name], after[name]) for name in learned)
+
+
+@pytest.mark.parametrize(
+    ("share", "epochs", "frozen"), [(0.25, 10, 3), (0.2, 10, 2), (0.3, 10, 3), (0.5, 1, 1), (0, 4, 0)]
+)
+def test_a_share_of_the_epochs_is_rounded_up(table, tmp_path, share, epochs, frozen):
+    run = loop._Run(recipe(epochs=epochs, freeze_backbone=share), table, None, tmp_path, resume=False)
+    assert run.frozen_epochs == frozen
+
+
 def test_equal_weights_of_the_last_steps_with_their_own_statistics(table, tmp_path, monkeypatch):
     seen: list[dict[str, torch.Tensor]] = []
     step = loop._Run._step
@@ -146,7 +258,17 @@ def rows_of_epochs(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     return epochs
 
 
-def test_rare_and_balanced_garments_are_seen_more_often(table, tmp_path, monkeypatch):
+def test_balanced_categories_are_seen_alike(table, tmp_path, monkeypatch):
+    epochs = rows_of_epochs(monkeypatch)
+    rows = {name: [row for row, each in enumerate(table.categories) if each == name] for name in ("skirt", "dress")}
+    few = table.select(rows["skirt"] * 3 + rows["dress"][:1])
+    fit(recipe(sampling={"balance": True}, epochs=8, batch_size=len(few)), few, out=tmp_path)
+    for epoch in epochs:
+        seen = [few.categories[row] for row in epoch]
+        assert seen.count("dress") == pytest.approx(len(seen) / 2, abs=1)
+
+
+def test_rare_garments_are_seen_more_often(table, tmp_path, monkeypatch):
     epochs = rows_of_epochs(monkeypatch)
     fit(recipe(sampling={"repeat": {"crotch": 5}}), table, out=tmp_path)
     trousers = [row for row, category in enumerate(table.categories) if category == "trousers"]

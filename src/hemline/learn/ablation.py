@@ -33,7 +33,7 @@ from hemline.study import BASE, NO_TRAINING, Study, Switch
 RESULTS, RUNS = "results", "runs"
 """Folders of a study: what was measured, as small JSON files, and the run folders of what was trained."""
 
-_TIMED_PHOTOS = 32
+_TIMED_PHOTOS = 16
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-def relative_speed(own: Callable[[], object], base: Callable[[], object], *, rounds: int = 7) -> float:
+def relative_speed(own: Callable[[], object], base: Callable[[], object], *, rounds: int = 3) -> float:
     """Run two functions in turns, and compare their median times; each runs once before that, to warm up.
 
     Returns:

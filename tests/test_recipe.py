@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from hemline.errors import RecipeError
 from hemline.recipe import (
     Recipe,
+    parse_changes,
     parse_recipe,
     read_any_recipe,
     read_recipe,
@@ -129,6 +130,8 @@ def test_a_view_is_a_zoom_or_a_place_and_a_zoom() -> None:
     [
         ({"predict": {"views": []}}, "'predict.views': expected at least 1 value, got []"),
         ({"predict": {"views": [0]}}, "'predict.views[0][2]': must be above 0, got 0"),
+        ({"predict": {"views": [1e9]}}, "'predict.views[0][2]': must be at most 64, got 1000000000.0"),
+        ({"predict": {"views": [1.0, [1.5, 0.5, 1.0]]}}, "'predict.views[1][0]': must be at most 1, got 1.5"),
         ({"loss": {"ohkm_of": {"blous": 6}}}, "'loss.ohkm_of': unknown category 'blous'. Did you mean 'blouse'?"),
         ({"loss": {"stage_weights": [0, 0]}}, "'loss.stage_weights': needs weights from 0 on, and one above it"),
         ({"sampling": {"repeat": {"croch": 3}}}, "'sampling.repeat': unknown keypoint 'croch'. Did you mean 'crotch'?"),
@@ -138,6 +141,10 @@ def test_a_view_is_a_zoom_or_a_place_and_a_zoom() -> None:
 )
 def test_keys_that_take_lists_and_names_say_what_is_wrong(content: dict[str, Any], expected: str) -> None:
     assert message(content).startswith(f"mine.toml: {expected}")
+
+
+def test_a_wrong_entry_does_not_make_the_list_too_short() -> None:
+    assert message({"predict": {"views": [[0.5, 0.5]]}}) == "mine.toml: 'predict.views[0][2]' is missing"
 
 
 def test_a_recipe_cannot_be_changed() -> None:
@@ -286,6 +293,11 @@ def test_a_random_backbone_has_no_statistics_to_keep() -> None:
         assert parse_recipe({"name": "mine", "model": model, "train": train}).train.freeze_backbone_norm
 
 
+def test_views_as_system_3_wrote_them() -> None:
+    changed = parse_changes(["predict.views=[1.0, (0.5, 0.25, 1.5)]"], sections=("predict",))
+    assert changed["predict"]["views"] == ((0.5, 0.5, 1.0), (0.5, 0.25, 1.5))
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     assert message({"train": {"epochs": 0, "speed": 1}, "input": {"size": 1}}).count("mine.toml: ") == 3
 
@@ -422,7 +434,6 @@ def test_broken_override(recipe_file: Path, override: str, expected: str) -> Non
         # Python's spellings are no TOML.
         ("predict.flip=False", "'predict.flip': expected true or false, got \"False\""),
         ("augment.scale=0.5, 2.0", "'augment.scale': expected a list in brackets, got \"0.5, 2.0\""),
-        ("augment.scale=(0.5, 2.0)", "'augment.scale': expected a list in brackets, got \"(0.5, 2.0)\""),
     ],
 )
 def test_override_that_does_not_fit(recipe_file: Path, override: str, expected: str) -> None:

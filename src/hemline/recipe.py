@@ -34,7 +34,9 @@ def _complete_view(view: Any) -> Any:
     return tuple(view) if isinstance(view, list) else view
 
 
-View = Annotated[tuple[float, float, Positive], BeforeValidator(_complete_view)]
+Place = Annotated[float, Field(ge=0, le=1)]
+Zoom = Annotated[float, Field(gt=0, le=64)]
+View = Annotated[tuple[Place, Place, Zoom], BeforeValidator(_complete_view)]
 """The place of a view's centre as shares of the photo, and its zoom; a zoom alone is about the photo's centre."""
 
 
@@ -65,14 +67,14 @@ class InputSection(Section):
 class CodecSection(Section):
     """[codec]: how points become targets and outputs become points."""
 
-    name: str = Field("belief", description="one of codecs.CODECS")
+    name: str = Field("belief", description="what the targets are, see docs/decoding.md")
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the codec")
 
 
 class DecodeSection(Section):
     """[decode]: how a map becomes a point; for codecs whose output is maps."""
 
-    method: str = Field("vertex", description="one of codecs.decoders.DECODERS")
+    method: str = Field("vertex", description="see docs/decoding.md")
     blur: float = Field(0.0, ge=0, description="standard deviation of a Gaussian that smooths the maps first, cells")
     upsample: int = Field(1, ge=1, description="factor of a bicubic enlargement of the maps first")
     cells: int = Field(11, ge=1, description="of method 'top_mean': how many of the highest cells are averaged")
@@ -82,8 +84,8 @@ class DecodeSection(Section):
 class LossTerm(Section):
     """One entry of loss.terms."""
 
-    name: str
-    weight: float = Field(1.0, gt=0)
+    name: str = Field(description="of a loss, see docs/losses.md")
+    weight: float = Field(1.0, gt=0, description="factor of its values")
     distance_weight: bool = Field(
         False, description="multiply each garment's values by 120 px over twice its width, so that they count as in NE"
     )
@@ -92,9 +94,7 @@ class LossTerm(Section):
 class LossSection(Section):
     """[loss]: what is minimised: the weighted sum of the terms, averaged over the network's stages."""
 
-    terms: tuple[LossTerm, ...] = Field(
-        (LossTerm(name="softmax_cross_entropy"),), description="names of learn.losses.LOSSES, and weights"
-    )
+    terms: tuple[LossTerm, ...] = Field((LossTerm(name="softmax_cross_entropy"),), description="what is added up")
     ohkm: float = Field(
         0.0,
         ge=0,
@@ -208,9 +208,9 @@ class SamplingSection(Section):
 class TrainSection(Section):
     """[train]: the loop."""
 
-    epochs: int = Field(100, ge=1)
+    epochs: int = Field(100, ge=1, description="how many times as many photos are seen as there are")
     batch_size: int = Field(16, ge=1, description="photos per step and device")
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="what takes the steps")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd, Nesterov's")
     lr: float = Field(1e-3, gt=0, description="peak learning rate")
     backbone_lr: float = Field(1.0, ge=0, description="factor on lr for the backbone")
@@ -218,9 +218,11 @@ class TrainSection(Section):
         0.0, ge=0, lt=1, description="share of the epochs, rounded up, in which the backbone stays fixed"
     )
     freeze_backbone_norm: bool = Field(False, description="keep the backbone's batch norm at its pretrained statistics")
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(0.01, ge=0, description="of weights; biases and norms do not decay")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps with a rising rate; then the schedule")
-    schedule: Literal["constant", "cosine", "step", "plateau", "onecycle", "sawtooth"] = "cosine"
+    schedule: Literal["constant", "cosine", "step", "plateau", "onecycle", "sawtooth"] = Field(
+        "cosine", description="of the learning rate"
+    )
     milestones: tuple[Share, ...] = Field((0.6, 0.85), description="of 'step': shares of all steps at which it falls")
     cycles: int = Field(4, ge=1, description="of 'sawtooth': how many teeth")
     gamma: float = Field(0.1, gt=0, lt=1, description="of 'step' and 'plateau': what each fall leaves of the rate")
@@ -229,7 +231,7 @@ class TrainSection(Section):
     clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 does not clip")
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights; 0 does not average")
     swa: float = Field(0.0, ge=0, lt=1, description="share of all steps, at the end, of which weights count equally")
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field("32-true", description="of numbers in training")
     seed: int = Field(0, ge=0, lt=2**63, description="of all random choices")
     validate_every: int = Field(1, ge=1, description="epochs between validations; the last epoch always is")
     checkpoint_steps: int = Field(0, ge=0, description="steps between checkpoints inside an epoch; 0: epochs only")
@@ -237,7 +239,7 @@ class TrainSection(Section):
     accelerator: str = Field("auto", description="Lightning Fabric's accelerator")
     devices: int | str = Field("auto", description="Lightning Fabric's devices")
     strategy: Literal["auto", "ddp"] = Field("auto", description="Lightning Fabric's strategy")
-    num_nodes: int = Field(1, ge=1)
+    num_nodes: int = Field(1, ge=1, description="machines")
 
 
 class PredictSection(Section):
@@ -257,7 +259,7 @@ class PredictSection(Section):
         0.25, ge=0, description="of a second pass or a detected garment: room about the points, share"
     )
     repair: float = Field(0.0, ge=0, lt=1, description="replace points with a lower score by the mean shape's")
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(16, ge=1, description="most photos at a time")
 
 
 class ScenesSection(Section):
@@ -286,8 +288,8 @@ class DetectSection(Section):
     overlap: float = Field(
         0.7, gt=0, le=1, description="largest overlap (intersection over union) of two answers, of any category"
     )
-    most: int = Field(20, ge=1, description="garments per photo")
-    batch_size: int = Field(8, ge=1)
+    most: int = Field(20, ge=1, description="most garments per photo")
+    batch_size: int = Field(8, ge=1, description="most photos at a time")
 
 
 class TrainingRecipe(Section):

@@ -57,7 +57,7 @@ def parse_section(
     except ValidationError as error:
         lines = [
             f"{_blame(problem['loc'], overridden or {}) or source}: {_describe(problem, kind)}"
-            for problem in error.errors()
+            for problem in _roots(error.errors())
         ]
         raise RecipeError("\n".join(lines)) from error
 
@@ -79,6 +79,10 @@ def apply_override(content: dict[str, Any], override: str) -> Key:
 def _parse_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        pass
+    try:  # [1.0, (0.5, 0.25, 1.5)], as system 3 of 2018 wrote its views
+        return tomllib.loads(f"value = {text.replace('(', '[').replace(')', ']')}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 
@@ -127,6 +131,19 @@ def _describe(problem: Any, kind: type[Section]) -> str:
         case other:
             expected = _EXPECTED.get(other, problem["msg"]).format(**context)
             return f"'{key}': {expected}, got {json.dumps(problem['input'])}"
+
+
+def _roots(problems: list[Any]) -> list[Any]:
+    """Leave out that a list is too short where that is so because an entry of it is wrong."""
+    places = [problem["loc"] for problem in problems]
+    return [
+        problem
+        for problem in problems
+        if problem["type"] != "too_short"
+        or not any(
+            len(place) > len(problem["loc"]) and place[: len(problem["loc"])] == problem["loc"] for place in places
+        )
+    ]
 
 
 def _unknown_key(parts: list[str], kind: type[Section]) -> str:

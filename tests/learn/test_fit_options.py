@@ -225,6 +225,19 @@ def test_a_share_of_the_epochs_is_rounded_up(table, tmp_path, share, epochs, fro
     assert run.frozen_epochs == frozen
 
 
+@pytest.mark.parametrize("key", ["freeze_backbone", "freeze_backbone_norm"])
+def test_what_has_no_backbone_has_none_to_freeze(table, tmp_path, key):
+    content = recipe().model_dump(exclude_none=True)
+    content["model"] = {"name": "hourglass", "options": {"stacks": 1, "channels": 8}}
+    content["train"][key] = True if key.endswith("norm") else 0.5
+    content["model"]["weights"] = str(tmp_path / "start")
+    start = recipe(epochs=1).model_dump(exclude_none=True) | {"model": {**content["model"], "weights": ""}}
+    content["input"]["size"] = start["input"]["size"] = 64
+    fit(parse_recipe(start), table, out=tmp_path / "start")
+    with pytest.raises(RecipeError, match=rf"train\.{key} needs a backbone, and the network 'hourglass' has none"):
+        fit(parse_recipe(content), table, out=tmp_path / "frozen")
+
+
 def test_equal_weights_of_the_last_steps_with_their_own_statistics(table, tmp_path, monkeypatch):
     seen: list[dict[str, torch.Tensor]] = []
     step = loop._Run._step

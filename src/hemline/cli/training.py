@@ -197,12 +197,19 @@ def models(
 @app.command()
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Print this recipe.", show_default="list all")] = None,
+    keys: Annotated[bool, typer.Option("--keys", help="Print all keys that a recipe may have, as Markdown.")] = False,
 ) -> None:
     """List the recipes that come with hemline, or print one."""
-    from hemline.recipe import shipped_recipes
+    from hemline.recipe import DetectorRecipe, Recipe, shipped_recipes
+    from hemline.report.recipe_keys import key_tables
 
     shipped = shipped_recipes()
-    if name is None:
+    if keys:
+        typer.echo(
+            f"## Keypoint networks\n\n{key_tables(Recipe)}\n## Garment detectors\n\n{key_tables(DetectorRecipe)}",
+            nl=False,
+        )
+    elif name is None:
         for each, path in shipped.items():
             about = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("#").strip()
             typer.echo(f"{each:<24} {about}")

@@ -146,6 +146,9 @@ class _Run:
         resume = resume and (out / STATE).is_file()
         self.task: Task = _TASKS[recipe.task](recipe, data, resume=resume)
         self.network = self.task.network
+        if (options.freeze_backbone or options.freeze_backbone_norm) and not self.network.backbone_parameters():
+            key = "freeze_backbone" if options.freeze_backbone else "freeze_backbone_norm"
+            raise RecipeError(f"train.{key} needs a backbone, and the network '{recipe.model.name}' has none")
         self.network.to(memory_format=torch.channels_last)
         optimizer = build_optimizer(
             options.optimizer,

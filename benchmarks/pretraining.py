@@ -113,8 +113,10 @@ def at_128(model: dict[str, str], *, epochs: int, validate_every: int, rate: flo
     content["model"] |= model
     content["input"]["size"] = SIZE
     content["predict"]["second_pass"] = False
+    content["codec"] = {"name": "belief", "options": {"sigma": 2.0}}  # as the recipe was when its results were measured
+    content["loss"] = {"terms": [{"name": "softmax_cross_entropy"}]}
     content["train"] |= {"epochs": epochs, "validate_every": validate_every, "batch_size": 16, "workers": 1}
-    content["train"] |= {"lr": rate, "backbone_lr": 1.0}
+    content["train"] |= {"lr": rate, "backbone_lr": 1.0, "freeze_backbone_norm": False}
     if torch.cuda.is_available():
         content["train"]["workers"] = 8
     return parse_recipe(content)

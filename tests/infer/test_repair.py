@@ -136,6 +136,13 @@ def test_the_mean_shape_forgets_place_size_turn_and_absent_points():
     assert apply_affine(fit_similarity(found, LAYOUT), found) == pytest.approx(LAYOUT, abs=0.01)
 
 
+def test_a_category_of_single_points_has_them_at_the_centre():
+    points = np.full((2, 24, 3), -1.0)
+    points[0, 15], points[1, 16] = (5, 6, 1), (7, 8, 1)
+    table = AnnotationTable(("a", "b"), ("skirt",) * 2, points, (Path("a"), Path("b")))
+    assert [mean_shapes(table)["skirt"][at] for at in SKIRT] == [[0, 0]] * 4
+
+
 def test_the_mean_shape_lies_between_two():
     wide, narrow = LAYOUT * (2, 1), LAYOUT * (0.5, 1)
     points = np.full((2, 24, 3), -1.0)

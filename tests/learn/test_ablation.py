@@ -294,6 +294,7 @@ def test_the_verb_writes_a_table_and_a_plot(hemline, folder, tmp_path):
     arguments = ("--data", root, "--val", root, "--out", out, "--set", "train.epochs=1")
     code, text, problems = hemline("ablate", folder / "study.toml", *arguments)
     assert (code, problems) == (0, "")
+    assert "10 of 10 validation photos are training photos: scores will be too good" in text
     table = (out / "effects.md").read_text()
     assert table in text
     assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == ["| base", "| no flip"]

@@ -46,8 +46,8 @@ class Measured:
         recipe: those of its keys that are not at their defaults.
         networks: how it is made of other variants: the fields of its Switch that say so.
         data: `annotation.fingerprint` of the training and validation data.
-        errors: (N, 24) percent: `metrics.point_errors` on the validation data, the points that count in front, NaN
-            after them. Which points count depends on the data alone, so that in all variants a place is one point.
+        errors: (N, 24) percent to two decimals: `metrics.point_errors` on the validation data, the points that count in
+            front, NaN after them. Which points count depends on the data alone, so that in all variants a place is one point.
         speed: photos per second of predicting, as a share of the base's, of the base itself, too; None for what was
             trained otherwise and predicts as the base does.
     """
@@ -130,7 +130,7 @@ def run_study(
         else:
             rows, finder = validation.of_categories(recipe.categories), loaded(switch, seed)
             found = predict_table(finder, rows).points[:, :, :2]
-            errors = _to_the_front(point_errors(found, rows.points, categories=rows.categories))
+            errors = _to_the_front(point_errors(found, rows.points, categories=rows.categories)).round(2)
             alike = switch.trains and _asked(recipe) == _asked(recipes[BASE, seed])
             speed = None if alike else _speed(finder, loaded(Switch(name=BASE), seed), rows)
             result = Measured(switch.name, seed, _keys(recipe), digest, errors, speed, _networks(switch))
@@ -199,7 +199,7 @@ def _to_the_front(errors: np.ndarray) -> np.ndarray:
 
 
 def _write(file: Path, measured: Measured) -> None:
-    errors = [[round(float(error), 2) for error in row if not np.isnan(error)] for row in measured.errors]
+    errors = [row[~np.isnan(row)].tolist() for row in measured.errors]
     write_atomic(file, json.dumps(dataclasses.asdict(measured) | {"errors": errors}) + "\n")
 
 

@@ -47,7 +47,7 @@ class Measured:
         networks: how it is made of other variants: the fields of its Switch that say so.
         data: `annotation.fingerprint` of the training and validation data.
         errors: (N, 24) percent to two decimals: `metrics.point_errors` on the validation data, the points that count in
-            front, NaN after them. Which points count depends on the data alone, so that in all variants a place is one point.
+            front, NaN after them. Which points count depends on the data alone: a place is the same point everywhere.
         speed: photos per second of predicting, as a share of the base's, of the base itself, too; None for what was
             trained otherwise and predicts as the base does.
     """

@@ -87,7 +87,7 @@ def on_equal_terms(recipe: Recipe) -> Recipe:
     """Give a recipe the size, batch, precision and length of the comparison."""
     content = recipe.model_dump(exclude_none=True, exclude={"decode"})
     content["train"] |= {"batch_size": 16, "seed": 0, "precision": "bf16-mixed", "checkpoint_steps": 0}
-    content["train"]["freeze_backbone_norm"] = False
+    content["train"] |= {"freeze_backbone_norm": False}  # random weights have no statistics to keep
     content["augment"] = read_recipe(shipped_recipes()[REFERENCE]).augment.model_dump()
     content["model"]["backbone_weights"] = "random"
     content["predict"]["second_pass"] = False
@@ -128,13 +128,8 @@ def relative_speeds(recipe: Recipe, data: AnnotationTable, *, rounds: int = 3) -
     """Measure photos per second of training steps and of forward passes, as shares of the reference's."""
     reference = on_equal_terms(read_recipe(shipped_recipes()[REFERENCE]))
     functions = zip(_steps(recipe, data), _steps(reference, data), strict=True)  # training, predicting
-    training, predicting = (_speed(own, other, rounds=rounds) for own, other in functions)
+    training, predicting = (relative_speed(own, other, rounds=rounds) for own, other in functions)
     return training, predicting
-
-
-def _speed(own: Callable[[], None], other: Callable[[], None], *, rounds: int) -> float:
-    own(), other()  # once to warm up
-    return relative_speed(own, other, rounds=rounds)
 
 
 def _steps(recipe: Recipe, data: AnnotationTable) -> tuple[Callable[[], None], Callable[[], None]]:

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import statistics
-import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from page import put_table
 from hemline.codecs import CODECS, build_codec
 from hemline.codecs.decoders import DECODERS, find_peaks
 from hemline.codecs.peak import gaussian
+from hemline.report.speed import relative_speed
 
 SIDE, STRIDE = 32, 4
 SIGMAS = (1, 1.5, 2, 3)
@@ -113,16 +113,9 @@ def errors_px(maps: np.ndarray, centres: np.ndarray, options: dict[str, Any]) ->
     return (find_peaks(maps, **options)[0] - centres) * STRIDE
 
 
-def relative_time(maps: np.ndarray, options: dict[str, Any], *, rounds: int = 3) -> float:
-    """Return the median time of a method over that of argmax; the first round is left out."""
-    times = [(seconds(maps, options), seconds(maps, {"method": "argmax"})) for _ in range(rounds + 1)][1:]
-    return statistics.median(own for own, _ in times) / statistics.median(other for _, other in times)
-
-
-def seconds(maps: np.ndarray, options: dict[str, Any]) -> float:
-    began = time.perf_counter()
-    find_peaks(maps, **options)
-    return time.perf_counter() - began
+def relative_time(maps: np.ndarray, options: dict[str, Any]) -> float:
+    """Return the median time of a method over that of argmax."""
+    return 1 / relative_speed(partial(find_peaks, maps, **options), partial(find_peaks, maps, method="argmax"))
 
 
 def as_table(head: list[str], rows: list[list[str]]) -> str:

@@ -28,7 +28,7 @@ from hemline.annotation import AnnotationTable
 from hemline.files import write_atomic
 from hemline.formats.roots import read_roots
 from hemline.images import image_size
-from hemline.infer.schema import mean_layouts
+from hemline.infer.schema import as_array, mean_layouts
 from hemline.learn.fit import fit
 from hemline.learn.run_folder import Progress
 from hemline.metrics import ne
@@ -87,8 +87,7 @@ def overfit(recipe: Recipe, photos: AnnotationTable, *, precision: str = "32-tru
     content["model"]["backbone_weights"] = "random"
     content["predict"] |= {"flip": False, "second_pass": False}
     content["train"] |= {"epochs": MOST_STEPS, "batch_size": PHOTOS, "validate_every": 25, "workers": 0}
-    content["train"] |= {"ema": 0.9, "precision": precision, "checkpoint_steps": 0}
-    content["train"]["freeze_backbone_norm"] = False
+    content["train"] |= {"ema": 0.9, "precision": precision, "checkpoint_steps": 0, "freeze_backbone_norm": False}
     seen = learn_by_heart(parse_recipe(content), photos, metric="ne", is_enough=lambda error: error < GOAL)
     best = min(seen, key=lambda progress: progress.scores["ne"])
     return {
@@ -123,10 +122,7 @@ def constant_ne(photos: AnnotationTable) -> float:
     """Measure the mean layout of each category, which does not look at the photo."""
     sizes = np.array([image_size(path) for path in photos.paths], float)
     layouts = mean_layouts(photos, sizes)
-    answer = [
-        [share if share is not None else (np.nan, np.nan) for share in layouts[category]]
-        for category in photos.categories
-    ]
+    answer = [as_array(layouts[category]) for category in photos.categories]
     return ne(np.array(answer) * sizes[:, None], photos.points, categories=photos.categories)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, ValidationInfo, field_validator
 
 from hemline.errors import RecipeError, unknown_name
 from hemline.files import write_atomic
@@ -21,10 +21,8 @@ from hemline.toml_file import Key, Section, apply_override, parse_section, read_
 
 Range = tuple[float, float]
 Color = tuple[float, float, float]
-Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Spread = tuple[Positive, Positive, Positive]
-NotNegative = Annotated[float, Field(ge=0)]
+Spread = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 SideError = Annotated[float, Field(ge=0, le=0.2)]
 
 
@@ -101,7 +99,7 @@ class LossSection(Section):
         description="keep this many (from 1) or this share (below 1) of each garment's hardest keypoints on the last "
         "stage; 0 keeps all",
     )
-    ohkm_of: dict[str, NotNegative] = Field(default_factory=dict, description="ohkm of single categories instead")
+    ohkm_of: dict[str, NonNegativeFloat] = Field(default_factory=dict, description="ohkm of single categories instead")
     ohkm_batch: float = Field(
         0.0, ge=0, description="keep this many times the batch size of the batch's hardest keypoints; 0 keeps all"
     )
@@ -190,7 +188,7 @@ class SamplingSection(Section):
     """[sampling]: how often each garment is seen; an epoch always has as many photos as the data."""
 
     balance: bool = Field(False, description="see all categories equally often")
-    repeat: dict[str, Positive] = Field(
+    repeat: dict[str, PositiveFloat] = Field(
         default_factory=dict, description="how many times as often garments with a keypoint are seen, by its name"
     )
     hard: float = Field(0.0, ge=0, lt=1, description="share of the garments with the highest running loss")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, PositiveFloat, field_validator
 
 from hemline.toml_file import Section, parse_section, read_toml
 
@@ -18,9 +17,6 @@ NO_TRAINING = ("predict.", "decode.")
 """What the keys begin with that change nothing about training."""
 
 
-Weight = Annotated[float, Field(gt=0)]
-
-
 class Switch(Section):
     """One [[switch]]: a variant of the base."""
 
@@ -29,7 +25,7 @@ class Switch(Section):
     ensemble: tuple[str, ...] = Field(
         (), description="ask these variants together, by name, 'base' among them, as `hemline predict --with` does"
     )
-    weights: tuple[Weight, ...] = Field((), description="of the variants of `ensemble`; empty: all 1")
+    weights: tuple[PositiveFloat, ...] = Field((), description="of the variants of `ensemble`; empty: all 1")
     soup: tuple[str, ...] = Field((), description="average the weights of these variants, as `hemline soup` does")
     refine: str = Field("", description="this variant's network looks again where the base's has looked first")
     verdict: str = Field("", description="one sentence for the table, once the numbers are known")
@@ -37,7 +33,12 @@ class Switch(Section):
     @property
     def trains(self) -> bool:
         """Whether it needs a training of its own."""
-        return not self.others and not all(change.strip().startswith(NO_TRAINING) for change in self.set)
+        return not self.others and not self.only_asks
+
+    @property
+    def only_asks(self) -> bool:
+        """Whether what it sets changes nothing about training."""
+        return all(change.strip().startswith(NO_TRAINING) for change in self.set)
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -70,7 +71,7 @@ class Study(Section):
             kinds = [bool(kind) for kind in (switch.ensemble, switch.soup, switch.refine)]
             if sum(kinds) > 1 or not (any(kinds) or switch.set):
                 raise ValueError(f"'{switch.name}' needs keys to set, or an ensemble, a soup or a refiner of variants")
-            if any(kinds) and not all(change.strip().startswith(NO_TRAINING) for change in switch.set):
+            if any(kinds) and not switch.only_asks:
                 raise ValueError(
                     f"'{switch.name}' is made of trained variants; it may set only {'* and '.join(NO_TRAINING)}*"
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import tomllib
@@ -77,14 +78,10 @@ def apply_override(content: dict[str, Any], override: str) -> Key:
 
 
 def _parse_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        pass
-    try:  # [1.0, (0.5, 0.25, 1.5)], as system 3 of 2018 wrote its views
-        return tomllib.loads(f"value = {text.replace('(', '[').replace(')', ']')}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    for spelled in (text, text.replace("(", "[").replace(")", "]")):  # system 3 of 2018 wrote (0.5, 0.25, 1.5)
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            return tomllib.loads(f"value = {spelled}")["value"]
+    return text
 
 
 def _blame(location: tuple[int | str, ...], overridden: dict[Key, str]) -> str | None:
@@ -154,12 +151,17 @@ def _unknown_key(parts: list[str], kind: type[Section]) -> str:
     return unknown_name("key", key, beside if difflib.get_close_matches(key, beside) else known)
 
 
+def section_in(annotation: Any) -> type[BaseModel] | None:
+    """Find the section that a key holds, or a list of which it holds; None for plain values."""
+    kinds = (annotation, *get_args(annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
 def _known_keys(section: type[BaseModel], prefix: str = "") -> list[str]:
     """List all keys of a section, those of the sections inside with their dots."""
     keys = []
     for name, field in section.model_fields.items():
         keys.append(prefix + name)
-        for kind in (field.annotation, *get_args(field.annotation)):  # a section, or a list of sections
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                keys += _known_keys(kind, f"{prefix}{name}.")
+        if inner := section_in(field.annotation):
+            keys += _known_keys(inner, f"{prefix}{name}.")
     return keys

@@ -14,7 +14,7 @@ from hemline.errors import RecipeError
 from hemline.garments import CATEGORY_KEYPOINTS, flip_permutation
 from hemline.geometry import Box, apply_affine, invert_affine, photo_box, warp
 from hemline.infer.finder import Finder, Size
-from hemline.infer.schema import Schema
+from hemline.infer.schema import Schema, as_array
 from hemline.infer.views import WHOLE, View, merge_maps, merge_points, view_affine, view_weights
 
 Run = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -155,7 +155,7 @@ class Predictor(Finder):
 
     def _guess_in(self, box: Box, image_id: str, category: str) -> Prediction:
         """Place the category's mean layout in a part of a photo."""
-        shares = np.array([share or (np.nan, np.nan) for share in self.schema.layouts[category]])  # (24, 2)
+        shares = as_array(self.schema.layouts[category])
         left, top, right, bottom = box
         keypoints = shares * (right - left, bottom - top) + (left, top)
         return Prediction(image_id, category, keypoints, np.where(np.isnan(shares[:, 0]), np.nan, 0.0))

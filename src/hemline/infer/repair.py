@@ -14,6 +14,7 @@ from hemline.annotation import Prediction
 from hemline.errors import RecipeError
 from hemline.geometry import Box, apply_affine, fit_similarity, photo_box
 from hemline.infer.finder import Finder, Prepared, Size
+from hemline.infer.schema import as_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,7 @@ class Repaired(Finder):
                 "it again, or leave out predict.repair"
             )
         self.finder = finder
-        self.shapes = {
-            category: np.array([place or (np.nan, np.nan) for place in shape]) for category, shape in shapes.items()
-        }
+        self.shapes = {category: as_array(shape) for category, shape in shapes.items()}
         self.below = below
         self.categories, self.size = finder.categories, finder.size
         self.batch_size, self.subject = finder.batch_size, finder.subject

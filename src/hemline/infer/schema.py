@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,16 +116,7 @@ def mean_layouts(table: AnnotationTable, sizes_wh: np.ndarray) -> dict[str, list
         as `Schema.layouts`; a point of the category that no row has lies at the centre.
     """
     shares = table.points[:, :, :2] / np.asarray(sizes_wh, float)[:, None]  # (N, 24, 2)
-    present = table.points[:, :, 2] >= 0
-    layouts: dict[str, list[list[float] | None]] = {}
-    for category in sorted(set(table.categories)):
-        rows = np.array([name == category for name in table.categories])
-        layout: list[list[float] | None] = [None] * NUM_KEYPOINTS
-        for index in keypoints_of([category]):
-            seen = shares[rows & present[:, index], index]
-            layout[index] = [round(float(share), 4) for share in seen.mean(0)] if len(seen) else [0.5, 0.5]
-        layouts[category] = layout
-    return layouts
+    return _by_category(table, shares, average=lambda places: np.nan_to_num(_mean_of_present(places), nan=0.5))
 
 
 def mean_shapes(table: AnnotationTable) -> dict[str, list[list[float] | None]]:
@@ -140,22 +132,38 @@ def mean_shapes(table: AnnotationTable) -> dict[str, list[list[float] | None]]:
         row has lies at the centre.
     Source: Gower 1975. Differs: points may be absent.
     """
-    present = table.points[:, :, 2] >= 0
-    shapes: dict[str, list[list[float] | None]] = {}
+    return _by_category(table, table.points[:, :, :2], average=_procrustes_mean)
+
+
+def as_array(layout: Sequence[Sequence[float] | None]) -> np.ndarray:
+    """Bring a layout or shape of the schema into an array (24, 2), NaN outside the category."""
+    return np.array([place or (np.nan, np.nan) for place in layout])
+
+
+def _by_category(
+    table: AnnotationTable, places: np.ndarray, *, average: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, list[list[float] | None]]:
+    """Average places (N, 24, 2); `average` maps a category's (R, K, 2), NaN for absent points, to (K, 2)."""
+    places = np.where(table.points[:, :, 2:] >= 0, places, np.nan)
+    averages: dict[str, list[list[float] | None]] = {}
     for category in sorted(set(table.categories)):
-        keypoints = list(keypoints_of([category]))
+        keypoints = keypoints_of([category])
         rows = [row for row, name in enumerate(table.categories) if name == category]
-        garments = [np.where(present[row, keypoints, None], table.points[row, keypoints, :2], np.nan) for row in rows]
-        shape: list[list[float] | None] = [None] * NUM_KEYPOINTS
-        for index, place in zip(keypoints, _procrustes_mean(garments), strict=True):
-            shape[index] = [round(float(value), 4) for value in place]
-        shapes[category] = shape
-    return shapes
+        averages[category] = [None] * NUM_KEYPOINTS
+        for index, place in zip(keypoints, average(places[np.ix_(rows, keypoints)]), strict=True):
+            averages[category][index] = [round(float(value), 4) for value in place]
+    return averages
 
 
-def _procrustes_mean(garments: list[np.ndarray]) -> np.ndarray:
-    """Average (K, 2) shapes up to similarity; NaN for absent points. The one with the most points is the first mean."""
-    mean = _standard(max(garments, key=lambda garment: np.isfinite(garment[:, 0]).sum()))
+def _mean_of_present(places: np.ndarray) -> np.ndarray:
+    """Average (R, K, 2) over what is not NaN; NaN for points that are absent everywhere."""
+    counts = np.isfinite(places[..., 0]).sum(0)[:, None]  # (K, 1)
+    return np.where(counts, np.nansum(places, 0) / np.maximum(counts, 1), np.nan)
+
+
+def _procrustes_mean(garments: np.ndarray) -> np.ndarray:
+    """Average (R, K, 2) up to similarity; NaN for absent points. The one with the most points is the first mean."""
+    mean = _standard(garments[np.isfinite(garments[..., 0]).sum(1).argmax()])
     for _ in range(_ROUNDS):
         laid = []
         for garment in garments:
@@ -164,8 +172,7 @@ def _procrustes_mean(garments: list[np.ndarray]) -> np.ndarray:
                 laid.append(apply_affine(fit_similarity(garment[both], mean[both]), garment))
         if not laid:
             break
-        counts = np.isfinite(np.stack(laid)[..., 0]).sum(0)[:, None]  # (K, 1)
-        mean = _standard(np.where(counts, np.nansum(laid, 0) / np.maximum(counts, 1), np.nan))
+        mean = _standard(_mean_of_present(np.stack(laid)))
     return np.nan_to_num(mean)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,7 @@ def run_study(
     if trained:
         _check_trained(trained, recipes[BASE, 0], data=digest)
 
+    @functools.cache
     def network(name: str, seed: int) -> Path:
         if trained and (name, seed) == (BASE, 0):
             return trained / LAST if any(switch.trains for switch in study.switch) else trained
@@ -174,7 +175,7 @@ def _check_trained(run: Path, base: Recipe, *, data: int) -> None:
 
 def _speed(finder: Finder, base: Finder, rows: AnnotationTable) -> float:
     few = rows.select(range(len(rows))[:_TIMED_PHOTOS])
-    return relative_speed(partial(predict_table, finder, few), partial(predict_table, base, few))
+    return relative_speed(*(functools.partial(predict_table, each, few) for each in (finder, base)))
 
 
 def _effect(switch: Switch, measured: list[Measured], base: list[Measured]) -> Effect:

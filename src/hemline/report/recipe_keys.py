@@ -8,7 +8,7 @@ import tomli_w
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from hemline.toml_file import Section
+from hemline.toml_file import Section, section_in
 
 
 def key_tables(kind: type[Section]) -> str:
@@ -21,7 +21,7 @@ def key_tables(kind: type[Section]) -> str:
     """
     parts = []
     for name, field in kind.model_fields.items():
-        section = _section(field.annotation)
+        section = section_in(field.annotation)
         if section is None:
             continue
         about = (section.__doc__ or "").split(": ", 1)[-1].strip()
@@ -33,8 +33,7 @@ def _rows(section: type[BaseModel]) -> list[str]:
     lines = ["| key | default | what it does |", "|---|---|---|"]
     for name, field in section.model_fields.items():
         lines.append(_row(name, field))
-        entry = next((each for each in map(_section, get_args(field.annotation)) if each), None)
-        if entry:
+        if entry := section_in(field.annotation):
             lines += [_row(f".{key}", its) for key, its in entry.model_fields.items()]
     return lines
 
@@ -57,8 +56,3 @@ def _as_toml(value: Any) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_as_toml(each)}" for key, each in value.items()) + " }" if value else "{}"
     return tomli_w.dumps({"x": value}).removeprefix("x = ").strip()
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    is_section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-    return annotation if is_section else None

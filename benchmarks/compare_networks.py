@@ -4,13 +4,13 @@
     python benchmarks/compare_networks.py time --data ROOT:train.csv [--only NAME ...]
     python benchmarks/compare_networks.py table
 
-`train` goes network by network and keeps each result as benchmarks/results/networks/NAME.json; what has one is
+`train` goes network by network and keeps each result as benchmarks/results/networks/DEVICE/NAME.json; what has one is
 not trained again, and a run that was killed is resumed, so that it may be stopped at any time. `time` adds the speeds,
 on a machine that does nothing else. `table` writes docs/networks.md from the results.
 
-Equal terms: the same rows of --data, size, batch, precision, seed, augmentation, decoding and random starting weights.
-Loss, codec, learning rate and the network's own options are the recipe's. On a GPU the size is the recipe's and every
-photo is seen for 60 epochs; on a CPU 400 photos are seen five times at 192 px: that shows how fast each network
+Equal terms: the same rows of --data, size, batch, precision, seed, augmentation, learning rate, decoding and random
+starting weights. Loss, codec and the network's own options are the recipe's. On a GPU the size is the recipe's and
+every photo is seen for 60 epochs; on a CPU 400 photos are seen five times at 192 px: that shows how fast each network
 learns, not how good it gets.
 
 Speeds are measured against cpn_mobilenetv2 in alternating rounds of one process, and given as ratios.
@@ -46,6 +46,8 @@ REFERENCE = "cpn_mobilenetv2"
 LEFT_OUT = ("demo",)
 CPU_TERMS = {"size": 192, "photos": 400, "epochs": 5}
 GPU_EPOCHS = 60
+RANDOM_START = {"lr": 1e-3, "backbone_lr": 1.0, "freeze_backbone_norm": False}
+"""Random weights have no features and no statistics to keep, so a backbone learns as fast as the rest."""
 
 
 def main() -> None:
@@ -64,19 +66,19 @@ def main() -> None:
     if chosen.verb == "table":
         write_table()
         return
+    (RESULTS / device()).mkdir(parents=True, exist_ok=True)
     data, _ = read_roots(chosen.data)
     validation = read_roots(chosen.val)[0] if chosen.verb == "train" else None
     for name, path in shipped_recipes(task="keypoints").items():
         if name in LEFT_OUT or (chosen.only is not None and name not in chosen.only):
             continue
-        file, recipe = RESULTS / f"{name}.json", on_equal_terms(read_recipe(path))
+        file, recipe = RESULTS / device() / f"{name}.json", on_equal_terms(read_recipe(path))
         result = json.loads(file.read_text()) if file.is_file() else {}
         if validation and not result:
             result = learn(recipe, data, validation, out=chosen.runs / name)
             print(f"{name}: NE {result['ne']:.2f} %", flush=True)
         elif not validation and result and "training_speed" not in result:
             result["training_speed"], result["predicting_speed"] = relative_speeds(recipe, data)
-            result["hardware"] = hardware()
             print(f"{name}: {result['training_speed']:.2f}, {result['predicting_speed']:.2f}", flush=True)
         else:
             continue
@@ -87,7 +89,7 @@ def on_equal_terms(recipe: Recipe) -> Recipe:
     """Give a recipe the size, batch, precision and length of the comparison."""
     content = recipe.model_dump(exclude_none=True, exclude={"decode"})
     content["train"] |= {"batch_size": 16, "seed": 0, "precision": "bf16-mixed", "checkpoint_steps": 0}
-    content["train"] |= {"freeze_backbone_norm": False}  # random weights have no statistics to keep
+    content["train"] |= RANDOM_START
     content["augment"] = read_recipe(shipped_recipes()[REFERENCE]).augment.model_dump()
     content["model"]["backbone_weights"] = "random"
     content["predict"]["second_pass"] = False
@@ -114,14 +116,19 @@ def learn(recipe: Recipe, data: AnnotationTable, validation: AnnotationTable, *,
         "size": recipe.input.size,
         "photos_seen": recipe.train.epochs * (len(data) // recipe.train.batch_size) * recipe.train.batch_size,
         "seed": recipe.train.seed,
+        "hardware": hardware(),
     }
+
+
+def device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def hardware() -> str:
     """Name what the networks ran on."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    return f"{platform.machine()} CPU, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def relative_speeds(recipe: Recipe, data: AnnotationTable, *, rounds: int = 3) -> tuple[float, float]:
@@ -134,20 +141,19 @@ def relative_speeds(recipe: Recipe, data: AnnotationTable, *, rounds: int = 3) -
 
 def _steps(recipe: Recipe, data: AnnotationTable) -> tuple[Callable[[], None], Callable[[], None]]:
     """Build functions that train and predict one batch of noise."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     network, schema = build_network(recipe, data)
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device(), memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters())
     size = recipe.input.size
-    images = torch.randint(0, 256, (16, size, size, 3), dtype=torch.uint8, device=device).permute(0, 3, 1, 2)
+    images = torch.randint(0, 256, (16, size, size, 3), dtype=torch.uint8, device=device()).permute(0, 3, 1, 2)
     points = np.random.default_rng(0).uniform(0, size, (16, len(schema.keypoints), 2))
     encoded = [schema.build_codec().encode(row, np.ones(len(row))) for row in points]
-    target = {key: torch.tensor(np.stack([row[key] for row in encoded]), device=device) for key in encoded[0]}
-    weight = torch.ones(points.shape[:2], device=device)
+    target = {key: torch.tensor(np.stack([row[key] for row in encoded]), device=device()) for key in encoded[0]}
+    weight = torch.ones(points.shape[:2], device=device())
 
     def train() -> None:
         network.train()
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(device(), torch.bfloat16):
             stages = network(images)
         total_loss(stages, target, weight, terms=recipe.loss.pairs)[0].backward()
         optimizer.step()
@@ -156,7 +162,7 @@ def _steps(recipe: Recipe, data: AnnotationTable) -> tuple[Callable[[], None], C
 
     def predict() -> None:
         network.eval()
-        with torch.inference_mode(), torch.autocast(device, torch.bfloat16):
+        with torch.inference_mode(), torch.autocast(device(), torch.bfloat16):
             network(images)
         wait()
 
@@ -174,11 +180,12 @@ def speed(result: dict[str, Any], kind: str) -> str:
 
 def write_table() -> None:
     """Write the results into docs/networks.md, best first."""
-    results = sorted((json.loads(path.read_text()) for path in RESULTS.glob("*.json")), key=lambda result: result["ne"])
+    results = [json.loads(file.read_text()) for file in RESULTS.glob("*/*.json")]
+    results.sort(key=lambda result: result["ne"])
     rows = [
         f"| {result['recipe']} | {result['ne']:.2f} % | {result['parameters'] / 1e6:.1f} M "
         f"| {result['gflops']:.2f} | {speed(result, 'training')} | {speed(result, 'predicting')} "
-        f"| {result['size']} | {result['photos_seen']:,} | {result.get('hardware', '')} |"
+        f"| {result['size']} | {result['photos_seen']:,} | {result['hardware']} |"
         for result in results
     ]
     head = "| recipe | NE val | params | GFLOPs | training speed | predicting speed | size | photos seen | hardware |"

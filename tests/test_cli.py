@@ -13,13 +13,15 @@ import hemline as package
 from hemline.cli import app
 from hemline.garments import CATEGORIES
 from hemline.images import read_image
+from hemline.recipe import shipped_recipes
 
 VERBS = (
     *("train", "augment-preview", "predict", "evaluate", "evaluate-boxes", "submit", "draw"),
     *("ablate", "soup", "models", "recipes", "synth"),
 )
 SUBMIT_VERBS = ("submit write", "submit merge", "submit average", "submit check")
-RECIPES = sorted((Path(__file__).resolve().parent.parent / "recipes").glob("*.toml"))
+REPOSITORY = Path(__file__).resolve().parent.parent
+RECIPES = sorted((REPOSITORY / "recipes").glob("*.toml"))
 
 
 def words(text: str) -> str:
@@ -73,6 +75,15 @@ def test_models_are_listed_with_a_sentence_each(hemline):
     lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in text.splitlines()}
     assert lines["cpn"] == "Cascaded Pyramid Network."
     assert all(len(sentence) > 10 for sentence in lines.values())
+
+
+def test_the_networks_page_has_the_measured_table(hemline):
+    """Every shipped recipe's network is built and measured for it."""
+    code, text, _ = hemline("models", "--table")
+    assert code == 0
+    assert {line.split()[1] for line in text.splitlines()[2:]} == set(shipped_recipes(task="keypoints"))
+    page = (REPOSITORY / "docs" / "networks.md").read_text(encoding="utf-8")
+    assert text in page, "write the output of `hemline models --table` into docs/networks.md"
 
 
 def test_recipes_are_listed_with_their_first_line_and_printed(hemline):

@@ -69,6 +69,19 @@ def test_weights_without_classifier_load(tmp_path):
     assert torch.equal(backbone.extractor.state_dict()["conv1.weight"], state["conv1.weight"])
 
 
+def test_weights_of_a_transformer_go_round(tmp_path):
+    torch.manual_seed(1)
+    model = timm.create_model("vit_tiny_patch16_224").eval()
+    path = save(model.state_dict(), tmp_path / "w.safetensors")
+    torch.manual_seed(2)
+    backbone = build_backbone("vit_tiny_patch16_224", weights=path, levels=1).eval()
+    images = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        patches = model.forward_features(images)[:, 1:]  # (1, 14 * 14, C) behind the class token
+        (level,) = backbone(images)
+        torch.testing.assert_close(model.norm(level.flatten(2).transpose(1, 2)), patches)
+
+
 def test_position_embeddings_fit_another_size(tmp_path):
     model = timm.create_model("vit_tiny_patch16_224")
     torch.nn.init.constant_(model.pos_embed, 0.25)

@@ -52,6 +52,31 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "rtmpose": ("rtmpose", {"backbone": "resnet18", "channels": 16}),
 }
 
+STAGES = {
+    "cpn": 5,
+    "cpn on five levels": 6,
+    "cpn dilated": 5,
+    "cpn of pyramids": 5,
+    "hourglass": 2,
+    "hourglass of levels": 1,
+    "pyranet": 2,
+    "shn": 3,
+    "shn on a dilated resnet": 2,
+    "cpm": 3,
+    "cpm on a pyramid": 2,
+    "openpose": 3,
+    "openpose depthwise": 2,
+    "deeppose": 1,
+    "deeppose conv4": 1,
+    "joint_paf": 4,
+    "simple": 1,
+    "hrnet": 1,
+    "vitpose": 1,
+    "simcc": 1,
+    "rtmpose": 1,
+}
+"""How many outputs each is supervised on."""
+
 every_config = pytest.mark.parametrize("config", CONFIGS)
 
 
@@ -89,16 +114,18 @@ def expected_shape(name: str, model: Network, height: int, width: int) -> tuple[
 
 def test_every_model_has_a_configuration():
     assert {name for name, _ in CONFIGS.values()} == set(MODELS)
+    assert STAGES.keys() == CONFIGS.keys()
 
 
 @every_config
-def test_outputs_have_the_stated_shapes_at_two_sizes(config):
-    only_one = build(config).only_size is not None
-    for height, width in [(64, 64), (128, 128) if only_one else (128, 64)]:
+def test_outputs_of_all_stages_have_the_stated_shapes_at_every_fitting_size(config):
+    only_one, multiple = build(config).only_size is not None, build(config).size_multiple
+    others = [(96, 96)] if only_one else [(128, 64), (64 + multiple, 128 - multiple)]
+    for height, width in [(64, 64), *others]:
         model = build(config, size=height if only_one else 64).eval()
         with torch.no_grad():
             stages = model(photos(height, width))
-        assert stages
+        assert len(stages) == STAGES[config]
         for output in stages:
             for name, tensor in output.items():
                 assert tuple(tensor.shape) == expected_shape(name, model, height, width), name

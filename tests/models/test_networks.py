@@ -36,6 +36,61 @@ def test_openpose_keeps_the_first_ten_convolutions_of_vgg19(backbone):
     assert isinstance(layers[-1], nn.ReLU)
 
 
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("cpn", {"unit": "pyramid"}),
+        ("cpn", {"levels": 3}),
+        ("cpn", {"channels": 72}),
+        ("cpm", {"neck": "pyramid"}),
+        ("cpm", {"background": True}),
+        ("cpm", {"stages": 2}),
+        ("openpose", {"stages": 2}),
+        ("openpose", {"depthwise": True}),
+        ("simple", {"channels": 72}),
+        ("rtmpose", {"channels": 72}),
+        ("simcc", {"bins": 3}),
+        ("hourglass", {"stacks": 3}),
+        ("hourglass", {"unit": "multilevel"}),
+    ],
+)
+def test_an_option_changes_the_network(name, option):
+    def shapes(**options):
+        backbone = {} if name == "hourglass" else {"backbone": "resnet18"}
+        with torch.device("meta"):
+            model = build_model(name, keypoints=4, limbs=4, size=64, **backbone, **options)
+        return [weight.shape for weight in model.parameters()]
+
+    assert shapes(**option) != shapes()
+
+
+def test_depthwise_openpose_has_no_full_convolution_behind_the_neck():
+    with torch.device("meta"):
+        model = build_model("openpose", keypoints=4, limbs=4, backbone="resnet18", depthwise=True)
+    for branch in [*model.fields, *model.maps]:
+        for conv in branch.modules():
+            if isinstance(conv, nn.Conv2d) and conv.kernel_size != (1, 1):
+                assert conv.groups == conv.in_channels
+
+
+def test_the_transformer_sees_the_same_at_its_own_size_and_more_at_others():
+    """Position embeddings are resampled for other sizes: patches keep their places, relative to the photo."""
+    model = build_model("vitpose", keypoints=4, size=64, backbone="vit_tiny_patch16_224", channels=8).eval()
+    seen = []
+    transformer = model.backbone.extractor.model
+    transformer.pos_drop.register_forward_hook(lambda _module, _inputs, output: seen.append(output[0, 1:]))
+    with torch.no_grad():
+        nn.init.zeros_(transformer.patch_embed.proj.weight)
+        nn.init.zeros_(transformer.patch_embed.proj.bias)
+        rows = torch.arange(4.0).repeat_interleave(4)  # of the 4 x 4 patches at 64 pixels
+        transformer.pos_embed[0, 1:] = rows[:, None]
+        model(photos(1, 64))
+        model(photos(1, 128))
+    assert torch.equal(seen[0][:, 0], rows)
+    assert seen[1].shape[0] == 64
+    assert (seen[1][:, 0].reshape(8, 8).diff(dim=0) > 0).all()  # still rising from row to row
+
+
 @pytest.mark.parametrize(("name", "options"), [("openpose", {"limbs": 4}), ("cpm", {"background": True})])
 def test_the_background_starts_at_one_and_the_maps_at_zero(name, options):
     model = build_model(name, keypoints=4, backbone="resnet18", stages=2, channels=16, **options).eval()

@@ -27,7 +27,7 @@ OWN_BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "shn50": SHNEncoder,
 }
 
-_SHAPELESS_OPTIONS = ("output_stride", "feature_location", "img_size")
+_SHAPELESS_OPTIONS = ("output_stride", "feature_location", "img_size", "dynamic_img_size")
 """Options of a feature extractor under which published weights keep their names and shapes."""
 
 

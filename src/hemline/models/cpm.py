@@ -5,8 +5,9 @@ shihenw/convolutional-pose-machines-release (no licence named).
 Systems: 4 (hongge831/FashionAI_KeyPoints_Detection: on a ResNet-50 feature pyramid, with background) and 5
 (trivialfis, 2018: on DenseNet, VGG and ResNet, beliefs under a spatial softmax).
 Differs: features come from a backbone; later stages have the 7x7 convolutions of OpenPose instead of 11x11;
-batch norm follows every convolution, so that the stages learn from random weights too. What joined system 5's
-backbones to the stages is not known: here all levels are joined at stride 8.
+batch norm follows every convolution, so that the stages learn from random weights too. System 4's code ends after
+the first stage, model.options.stages = 1. What joined system 5's backbones to the stages is not known: here all
+levels are joined at stride 8.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from hemline.models.layers import FeaturePyramid, conv_bn_relu, predictor, resiz
 from hemline.models.network import Network, Stages
 
 STRIDE = 8
+PYRAMID_CHANNELS = 256
 
 
 class JoinedLevels(nn.Module):
@@ -48,17 +50,20 @@ class JoinedLevels(nn.Module):
 
 
 class PyramidLevels(nn.Module):
-    """Bring all levels of a backbone into the stride 8 level of a feature pyramid; arguments as `JoinedLevels`."""
+    """Join the levels of a feature pyramid at stride 8 and reduce them once; arguments as `JoinedLevels`."""
 
     def __init__(self, inputs: Sequence[int], strides: Sequence[int], channels: int) -> None:
         super().__init__()
         if strides[0] != STRIDE:
             raise RecipeError(f"neck 'pyramid' needs a backbone whose last levels begin at stride 8, not {strides[0]}")
-        self.pyramid = FeaturePyramid(inputs, 256)
-        self.reduce = conv_bn_relu(256, channels)
+        self.pyramid = FeaturePyramid(inputs, PYRAMID_CHANNELS)
+        self.smooth = nn.ModuleList(conv_bn_relu(PYRAMID_CHANNELS, PYRAMID_CHANNELS) for _ in inputs[1:])
+        self.reduce = conv_bn_relu(len(inputs) * PYRAMID_CHANNELS, channels)
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
-        return self.reduce(self.pyramid(levels)[0])
+        *finer, coarsest = self.pyramid(levels)
+        finer = [smooth(level) for smooth, level in zip(self.smooth, finer, strict=True)]
+        return self.reduce(torch.cat([resize_to(level, finer[0]) for level in [*finer, coarsest]], 1))
 
 
 NECKS: dict[str, Callable[[Sequence[int], Sequence[int], int], nn.Module]] = {

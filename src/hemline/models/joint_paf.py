@@ -1,11 +1,11 @@
 """Cascaded pyramid with part affinity fields: one network for all 24 keypoints.
 
-System: luoyetx/FashionAI.KPS, the best public score of FashionAI 2018 (NE 3.62 %; no licence named): a cascade
-over strides 16, 8 and 4, fields of 38 pairs of keypoints beside the heatmaps, context blocks, attention from
-the maps found so far, and a refinement at the finest stride.
+System: luoyetx/FashionAI.KPS, version 3, the best public score of FashionAI 2018 (NE 3.62 %; no licence named): a
+cascade over strides 16, 8 and 4, beside the heatmaps the magnitudes of the fields of 38 pairs of keypoints, context
+blocks, and a refinement that joins the three levels.
 Papers: arXiv 1611.08050 (part affinity fields), 1711.07319 (the cascade).
-Differs: its versions 2 (context, attention, fields) and 3 (cascade, refinement) in one network; batch norm
-after every convolution; stride 32 gives the pyramid's top; fields have their magnitude only.
+Differs: batch norm after every convolution; stride 32 gives the pyramid's top, where version 3 began at stride 16;
+all steps are judged at stride 4. Version 2, context blocks in stages at stride 8, is not here.
 """
 
 from __future__ import annotations
@@ -19,30 +19,40 @@ from hemline.models.backbone import build_backbone
 from hemline.models.layers import FeaturePyramid, conv_bn_relu, predictor, resize_to
 from hemline.models.network import Network, Stages
 
+STEPS = 3
+"""At strides 16, 8 and 4."""
+
 
 class ContextBlock(nn.Module):
-    """Three branches of one, two and three 3x3 convolutions, joined."""
+    """One, two and three 3x3 convolutions side by side, the first of the longer two shared.
+
+    (B, inputs, h, w) becomes (B, 2 * channels, h, w).
+    """
 
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(
-            nn.Sequential(conv_bn_relu(inputs, channels), *(conv_bn_relu(channels, channels) for _ in range(extra)))
-            for extra in range(3)
-        )
-        self.join = conv_bn_relu(3 * channels, channels, 1)
+        half = channels // 2
+        self.near = conv_bn_relu(inputs, channels)
+        self.first = conv_bn_relu(inputs, half)
+        self.wide = conv_bn_relu(half, half)
+        self.widest = nn.Sequential(conv_bn_relu(half, half), conv_bn_relu(half, half))
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.join(torch.cat([branch(features) for branch in self.branches], 1))  # (B, 3*C, h, w) joined
+        first = self.first(features)
+        return torch.cat([self.near(features), self.wide(first), self.widest(first)], 1)
 
 
 class Step(nn.Module):
-    """One step of the cascade: context, then heatmaps and fields."""
+    """Context blocks, then heatmaps (B, K, h, w) and fields (B, L, h, w) from (B, inputs, h, w)."""
 
-    def __init__(self, inputs: int, channels: int, keypoints: int, limbs: int) -> None:
+    def __init__(self, inputs: int, channels: int, keypoints: int, limbs: int, *, blocks: int = 1) -> None:
         super().__init__()
-        self.context = ContextBlock(inputs, channels)
-        self.heatmaps = predictor(channels, keypoints, 3)
-        self.fields = predictor(channels, limbs, 3)
+        widths = [inputs, *[2 * channels] * (blocks - 1)]
+        self.context = nn.Sequential(*(ContextBlock(width, channels) for width in widths))
+        self.heatmaps, self.fields = (
+            nn.Sequential(conv_bn_relu(2 * channels, channels), predictor(channels, outputs))
+            for outputs in (keypoints, limbs)
+        )
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         context = self.context(features)
@@ -50,13 +60,13 @@ class Step(nn.Module):
 
 
 class JointPAF(Network):
-    """Each step sees its level of the pyramid, lit up where the step before found keypoints, and what it found.
+    """Each step sees its level of the pyramid, and the refinement all three.
 
     Stages: strides 16, 8 and 4, then the refinement; all brought to stride 4.
 
     Args:
         limbs: number of fields, one channel each.
-        channels: width of the pyramid and the steps.
+        channels: width of the pyramid and the steps, an even number.
     """
 
     def __init__(
@@ -73,28 +83,14 @@ class JointPAF(Network):
         self.backbone = build_backbone(backbone, weights=backbone_weights)
         self.output_stride, _, self.size_multiple, _ = self.backbone.strides
         self.pyramid = FeaturePyramid(self.backbone.channels, channels)
-        later = channels + keypoints + limbs
-        self.steps = nn.ModuleList(Step(inputs, channels, keypoints, limbs) for inputs in (channels, later, later))
-        self.refine = nn.Sequential(
-            *(conv_bn_relu(later if first else channels, channels, 7) for first in (True, False))
-        )
-        self.refine_step = Step(channels, channels, keypoints, limbs)
+        self.steps = nn.ModuleList(Step(channels, channels, keypoints, limbs) for _ in range(STEPS))
+        self.join = conv_bn_relu(STEPS * channels, channels)
+        self.refine = Step(channels, channels, keypoints, limbs, blocks=2)
 
     def stages(self, images: Tensor) -> Stages:
-        fine, middle, coarse, _ = self.pyramid(self.backbone(images))
-        found = [self.steps[0](coarse)]
-        for step, features in zip(self.steps[1:], (middle, fine), strict=True):
-            found.append(step(_attend(features, *found[-1])))
-        found.append(self.refine_step(self.refine(_attend(fine, *found[-1]))))
-        return [{"heatmaps": resize_to(maps, fine), "paf": resize_to(fields, fine)} for maps, fields in found]
-
-
-def _attend(features: Tensor, heatmaps: Tensor, fields: Tensor) -> Tensor:
-    """Light features up by exp(3 * highest map) and join them with the maps and fields (B, C + K + L, h, w).
-
-    The map is held between 0 and 1, so that a wild one cannot make the exponential explode; no gradient flows
-    through the light.
-    """
-    heatmaps, fields = resize_to(heatmaps, features), resize_to(fields, features)
-    light = (3 * heatmaps.detach().amax(1, keepdim=True).clamp(0, 1)).exp()
-    return torch.cat([features * light, heatmaps, fields], 1)
+        levels = self.pyramid(self.backbone(images))[:STEPS]
+        finest = levels[0]
+        found = [step(level) for step, level in zip(self.steps, reversed(levels), strict=True)]
+        joined = self.join(torch.cat([resize_to(level, finest) for level in levels], 1))  # (B, 3 * C, h, w) before
+        found.append(self.refine(joined))
+        return [{"heatmaps": resize_to(maps, finest), "paf": resize_to(fields, finest)} for maps, fields in found]

@@ -3,7 +3,8 @@
 Paper: Yang et al., "Learning Feature Pyramids for Human Pose Estimation", ICCV 2017, arXiv 1708.01101.
 Authors' code: bearpaw/PyraNet (no licence found; read for facts, no code taken). System 1 began with it.
 Differs: branches are shrunk bilinearly, as system 1 did, instead of by random fractional max pooling, so that
-the same photo gives the same answer; weights start as PyTorch starts them, not by the paper's rule for branches.
+the same photo gives the same answer; weights start as PyTorch starts them, not by the paper's rule for branches; the
+first unit has a batch norm in front, as all others.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Paper: Xu et al., "ViTPose: Simple Vision Transformer Baselines for Human Pose Estimation", NeurIPS 2022,
 arXiv 2204.12484. Authors' code: ViTAE-Transformer/ViTPose (Apache-2.0).
-Differs: patches do not overlap; the class token stays, as pretrained; the norm before the head is new.
+Differs: patches have no padding of 2; with timm's ViT-S 6 heads of 64 channels instead of 12 of 32, and no drop
+path; the class token stays, as pretrained; the norm before the head is new.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class ViTPose(Network):
     Stages: one, at stride 4 for patches of 16.
 
     Args:
-        size: side of the square input; position embeddings are resampled to it when they are loaded.
+        size: side of the square input that the position embeddings are for; those of a weights file are resampled to
+            it once, and those of the network to every input of another size.
         backbone: one of timm's vit_*_patch16_*.
         channels: width of the deconvolutions.
     """
@@ -40,8 +42,9 @@ class ViTPose(Network):
         **normalisation: Any,
     ) -> None:
         super().__init__(**normalisation)
-        self.backbone = build_backbone(backbone, weights=backbone_weights, levels=1, img_size=size)
-        self.only_size = size
+        self.backbone = build_backbone(
+            backbone, weights=backbone_weights, levels=1, img_size=size, dynamic_img_size=True
+        )
         self.size_multiple = self.backbone.strides[0]
         self.output_stride = self.size_multiple // 4
         self.norm = LayerNorm2d(self.backbone.channels[0])

@@ -130,7 +130,7 @@ def write_table() -> None:
     """Write the results into docs/networks.md."""
     results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
     rows = [
-        f"| {result['recipe']} | {result['ne']:.2f} % | {result['steps']} | {result['constant'] / result['ne']:.0f}x "
+        f"| {result['recipe']} | {result['ne']:.3f} % | {result['steps']} | {result['constant'] / result['ne']:.0f}x "
         f"| {result['precision']} | {result['size']} |"
         for result in results
     ]

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from hemline.errors import RecipeError, WeightsError
-from hemline.models.backbone import build_backbone
+from hemline.models.backbone import OWN_BACKBONES, build_backbone
+from hemline.recipe import read_recipe, shipped_recipes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -52,6 +53,24 @@ def test_timm_weights_go_round(name, tmp_path):
         levels = backbone(images)
     assert [level.shape[1] for level in levels] == backbone.channels
     assert [64 // level.shape[2] for level in levels] == backbone.strides
+
+
+def backbones_of_recipes():
+    backbones = {read_recipe(path).model.backbone for path in shipped_recipes(task="keypoints").values()}
+    return sorted(name for name in backbones - set(OWN_BACKBONES) if name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", backbones_of_recipes())
+def test_weights_of_every_recipes_backbone_go_round(name, tmp_path):
+    model = timm.create_model(name)
+    path = save(model.state_dict(), tmp_path / "weights.safetensors")
+    transformer = "vit" in name  # with one level only
+    backbone = build_backbone(name, weights=path, levels=1 if transformer else 4)
+    stored = {key.replace(".", "_"): tensor for key, tensor in model.state_dict().items()}
+    for key, tensor in backbone.extractor.state_dict().items():
+        if not key.endswith("num_batches_tracked"):
+            assert torch.equal(tensor, stored[key.removeprefix("model.").replace(".", "_")]), key
 
 
 def test_features_are_those_of_the_classifier(tmp_path):

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from overfit_networks import constant_ne
 from page import put_table
 
 from hemline.annotation import AnnotationTable
@@ -111,6 +112,7 @@ def learn(recipe: Recipe, data: AnnotationTable, validation: AnnotationTable, *,
     return {
         "recipe": recipe.name,
         "ne": read_weights(weights)[1]["ne"],
+        "constant": constant_ne(validation, seen=data),
         "parameters": count_parameters(network),
         "gflops": count_flops(network, recipe.input.size) / 1e9,
         "size": recipe.input.size,
@@ -190,7 +192,9 @@ def write_table() -> None:
     ]
     head = "| recipe | NE val | params | GFLOPs | training speed | predicting speed | size | photos seen | hardware |"
     table = "\n".join([head, "|---" * 9 + "|", *rows])
-    put_table("networks.md", "comparison", table)
+    constants = {f"{result['constant']:.2f} %" for result in results}
+    note = f"The mean layout of each category, which looks at no photo: NE {', '.join(sorted(constants))}."
+    put_table("networks.md", "comparison", f"{table}\n\n{note}")
     missing = [
         name for name in shipped_recipes(task="keypoints") if name not in {r["recipe"] for r in results} | set(LEFT_OUT)
     ]

@@ -96,7 +96,7 @@ def overfit(recipe: Recipe, photos: AnnotationTable, *, precision: str = "32-tru
         "steps": best.step,
         "precision": precision,
         "size": content["input"]["size"],
-        "constant": constant_ne(photos),
+        "constant": constant_ne(photos, seen=photos),
     }
 
 
@@ -118,12 +118,15 @@ def learn_by_heart(
     return seen
 
 
-def constant_ne(photos: AnnotationTable) -> float:
-    """Measure the mean layout of each category, which does not look at the photo."""
-    sizes = np.array([image_size(path) for path in photos.paths], float)
-    layouts = mean_layouts(photos, sizes)
-    answer = [as_array(layouts[category]) for category in photos.categories]
-    return ne(np.array(answer) * sizes[:, None], photos.points, categories=photos.categories)
+def constant_ne(photos: AnnotationTable, *, seen: AnnotationTable) -> float:
+    """Measure an answer that does not look at the photos: the mean layout of each category in `seen`."""
+    layouts = mean_layouts(seen, _sizes(seen))
+    answer = np.array([as_array(layouts[category]) for category in photos.categories])
+    return ne(answer * _sizes(photos)[:, None], photos.points, categories=photos.categories)
+
+
+def _sizes(photos: AnnotationTable) -> np.ndarray:
+    return np.array([image_size(path) for path in photos.paths], float)
 
 
 def write_table() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -154,7 +155,22 @@ print("end", flush=True)
 
 def start(drawn: Path, recipe_file: Path, out: Path, *, resume: bool) -> subprocess.Popen[str]:
     arguments = [str(drawn), str(recipe_file), str(out), "resume" if resume else "new"]
-    return subprocess.Popen([sys.executable, "-c", TRAIN, *arguments], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", TRAIN, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def is_gone(group: int) -> bool:
+    """Wait up to ten seconds until no process of a group runs; zombies, which nobody waits for, do not count."""
+    for _ in range(100):
+        states = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # ended just now
+                state, _, its_group, *_ = path.read_text().rpartition(")")[2].split()
+                states += [state] if int(its_group) == group else []
+        if set(states) <= {"Z"}:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_killed_at_random_steps_and_resumed_it_ends_as_if_never_killed(drawn, tmp_path):
@@ -182,6 +198,7 @@ def test_killed_at_random_steps_and_resumed_it_ends_as_if_never_killed(drawn, tm
         run.send_signal(signal.SIGKILL)
         run.wait()
         run.stdout.close()
+        assert is_gone(run.pid), "a killed training left its workers behind"
     assert any(kills), "no kill came between the first checkpoint and the end"
     command = [sys.executable, "-m", "hemline.cli", "train", str(recipe_file), "--out", str(state.parent), "--resume"]
     subprocess.run([*command, "--data", str(drawn), "--val", str(drawn)], check=True, env={**os.environ, **ONE_THREAD})

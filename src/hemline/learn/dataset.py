@@ -8,8 +8,11 @@ on the table too, since that photo is drawn from it.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
 import cv2
@@ -201,7 +204,8 @@ def build_loader(dataset: Dataset[Any], batches: EpochBatches, *, workers: int) 
     What is in the samples is stacked, but for "garments", which differ in number: a list of those of each photo.
 
     Workers come from a fork server where there is one: a plain fork of a process that has threads (TensorBoard's,
-    OpenCV's, those that read photos) can hang on a lock that one of them held.
+    OpenCV's, those that read photos) can hang on a lock that one of them held. They end with the training, also when it
+    is killed.
     """
     forkserver = "forkserver" in multiprocessing.get_all_start_methods()
     return DataLoader(
@@ -212,7 +216,7 @@ def build_loader(dataset: Dataset[Any], batches: EpochBatches, *, workers: int) 
         persistent_workers=workers > 0,
         multiprocessing_context="forkserver" if workers and forkserver else None,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_keep_to_one_core,
+        worker_init_fn=_start_worker,
     )
 
 
@@ -236,5 +240,14 @@ def _collate(samples: list[Any]) -> Any:
     return default_collate(samples) | lists
 
 
-def _keep_to_one_core(worker: int) -> None:
+def _start_worker(worker: int) -> None:
+    """Keep a worker to one core, and to the life of its training: PyTorch watches the fork server's instead."""
     cv2.setNumThreads(1)
+    training = multiprocessing.parent_process()
+    if training:
+        threading.Thread(target=_end_with, args=(training,), daemon=True).start()
+
+
+def _end_with(process: BaseProcess) -> None:
+    process.join()
+    os._exit(1)

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from overfit_networks import constant_ne
+from overfit_networks import LEFT_OUT, constant_ne
 from page import put_table
 
 from hemline.annotation import AnnotationTable
@@ -44,7 +44,6 @@ from hemline.report.speed import relative_speed
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "benchmarks" / "results" / "networks"
 REFERENCE = "cpn_mobilenetv2"
-LEFT_OUT = ("demo",)
 CPU_TERMS = {"size": 192, "photos": 400, "epochs": 5}
 GPU_EPOCHS = 60
 RANDOM_START = {"lr": 1e-3, "backbone_lr": 1.0, "freeze_backbone_norm": False}

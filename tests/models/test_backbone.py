@@ -21,6 +21,13 @@ def save(state, path):
     return str(path)
 
 
+def assert_same_weights(backbone, model):
+    stored = {key.replace(".", "_"): tensor for key, tensor in model.state_dict().items()}
+    for key, tensor in backbone.extractor.state_dict().items():
+        if not key.endswith("num_batches_tracked"):
+            assert torch.equal(tensor, stored[key.removeprefix("model.").replace(".", "_")]), key
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -43,10 +50,7 @@ def test_timm_weights_go_round(name, tmp_path):
     path = save(model.state_dict(), tmp_path / "weights.safetensors")
     torch.manual_seed(2)
     backbone = build_backbone(name, weights=path).eval()
-    stored = {key.replace(".", "_"): tensor for key, tensor in model.state_dict().items()}
-    for key, tensor in backbone.extractor.state_dict().items():
-        if not key.endswith("num_batches_tracked"):
-            assert torch.equal(tensor, stored[key.replace(".", "_")]), key
+    assert_same_weights(backbone, model)
 
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
@@ -67,10 +71,7 @@ def test_weights_of_every_recipes_backbone_go_round(name, tmp_path):
     path = save(model.state_dict(), tmp_path / "weights.safetensors")
     transformer = "vit" in name  # with one level only
     backbone = build_backbone(name, weights=path, levels=1 if transformer else 4)
-    stored = {key.replace(".", "_"): tensor for key, tensor in model.state_dict().items()}
-    for key, tensor in backbone.extractor.state_dict().items():
-        if not key.endswith("num_batches_tracked"):
-            assert torch.equal(tensor, stored[key.removeprefix("model.").replace(".", "_")]), key
+    assert_same_weights(backbone, model)
 
 
 def test_features_are_those_of_the_classifier(tmp_path):

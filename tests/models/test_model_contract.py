@@ -18,9 +18,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 KEYPOINTS, LIMBS = 5, 3
 
-CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "cpn": ("cpn", {"backbone": "resnet18", "channels": 16}),
-    "cpn on five levels": ("cpn", {"backbone": "detnet50", "channels": 16, "levels": 5}),
+CONFIGS: dict[str, tuple[str, dict[str, Any], int]] = {
+    "cpn": ("cpn", {"backbone": "resnet18", "channels": 16}, 5),
+    "cpn on five levels": ("cpn", {"backbone": "detnet50", "channels": 16, "levels": 5}, 6),
     "cpn dilated": (
         "cpn",
         {
@@ -28,54 +28,32 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
             "channels": 16,
             "backbone_options": {"output_stride": 8, "dilations": {"layer3": [1, 2, 5], "layer4": [5, 9]}},
         },
+        5,
     ),
-    "cpn of pyramids": ("cpn", {"backbone": "resnet18", "channels": 36, "unit": "pyramid"}),
-    "hourglass": ("hourglass", {"stacks": 2, "channels": 16}),
-    "hourglass of levels": ("hourglass", {"stacks": 1, "channels": 16, "unit": "multilevel"}),
-    "pyranet": ("pyranet", {"stacks": 2, "channels": 36}),
-    "shn": ("shn", {"backbone": "shn50", "channels": 16}),
+    "cpn of pyramids": ("cpn", {"backbone": "resnet18", "channels": 36, "unit": "pyramid"}, 5),
+    "hourglass": ("hourglass", {"stacks": 2, "channels": 16}, 2),
+    "hourglass of levels": ("hourglass", {"stacks": 1, "channels": 16, "unit": "multilevel"}, 1),
+    "pyranet": ("pyranet", {"stacks": 2, "channels": 36}, 2),
+    "shn": ("shn", {"backbone": "shn50", "channels": 16}, 3),
     "shn on a dilated resnet": (
         "shn",
         {"backbone": "resnet50", "channels": 16, "stacks": 1, "backbone_options": {"output_stride": 8}},
+        2,
     ),
-    "cpm": ("cpm", {"backbone": "resnet18", "channels": 8, "stages": 3}),
-    "cpm on a pyramid": ("cpm", {"backbone": "resnet18", "channels": 8, "stages": 2, "neck": "pyramid"}),
-    "openpose": ("openpose", {"backbone": "vgg11_bn", "channels": 8, "stages": 3}),
-    "openpose depthwise": ("openpose", {"backbone": "resnet18", "channels": 8, "stages": 2, "depthwise": True}),
-    "deeppose": ("deeppose", {"backbone": "resnet18", "hidden": 16}),
-    "deeppose conv4": ("deeppose", {"hidden": 16}),
-    "joint_paf": ("joint_paf", {"backbone": "resnet18", "channels": 8}),
-    "simple": ("simple", {"backbone": "resnet18", "channels": 8}),
-    "hrnet": ("hrnet", {"backbone": "hrnet_w18_small"}),
-    "vitpose": ("vitpose", {"backbone": "vit_tiny_patch16_224", "channels": 8}),
-    "simcc": ("simcc", {"backbone": "resnet18"}),
-    "rtmpose": ("rtmpose", {"backbone": "resnet18", "channels": 16}),
+    "cpm": ("cpm", {"backbone": "resnet18", "channels": 8, "stages": 3}, 3),
+    "cpm on a pyramid": ("cpm", {"backbone": "resnet18", "channels": 8, "stages": 2, "neck": "pyramid"}, 2),
+    "openpose": ("openpose", {"backbone": "vgg11_bn", "channels": 8, "stages": 3}, 3),
+    "openpose depthwise": ("openpose", {"backbone": "resnet18", "channels": 8, "stages": 2, "depthwise": True}, 2),
+    "deeppose": ("deeppose", {"backbone": "resnet18", "hidden": 16}, 1),
+    "deeppose conv4": ("deeppose", {"hidden": 16}, 1),
+    "joint_paf": ("joint_paf", {"backbone": "resnet18", "channels": 8}, 4),
+    "simple": ("simple", {"backbone": "resnet18", "channels": 8}, 1),
+    "hrnet": ("hrnet", {"backbone": "hrnet_w18_small"}, 1),
+    "vitpose": ("vitpose", {"backbone": "vit_tiny_patch16_224", "channels": 8}, 1),
+    "simcc": ("simcc", {"backbone": "resnet18"}, 1),
+    "rtmpose": ("rtmpose", {"backbone": "resnet18", "channels": 16}, 1),
 }
-
-STAGES = {
-    "cpn": 5,
-    "cpn on five levels": 6,
-    "cpn dilated": 5,
-    "cpn of pyramids": 5,
-    "hourglass": 2,
-    "hourglass of levels": 1,
-    "pyranet": 2,
-    "shn": 3,
-    "shn on a dilated resnet": 2,
-    "cpm": 3,
-    "cpm on a pyramid": 2,
-    "openpose": 3,
-    "openpose depthwise": 2,
-    "deeppose": 1,
-    "deeppose conv4": 1,
-    "joint_paf": 4,
-    "simple": 1,
-    "hrnet": 1,
-    "vitpose": 1,
-    "simcc": 1,
-    "rtmpose": 1,
-}
-"""How many outputs each is supervised on."""
+"""Each configuration: the network, its options, and on how many outputs it is supervised."""
 
 every_config = pytest.mark.parametrize("config", CONFIGS)
 
@@ -87,7 +65,7 @@ def _seed() -> None:
 
 @cache
 def build(config: str, size: int = 64) -> Network:
-    name, options = CONFIGS[config]
+    name, options, _ = CONFIGS[config]
     torch.manual_seed(0)
     return build_model(name, keypoints=KEYPOINTS, limbs=LIMBS, size=size, **options)
 
@@ -113,8 +91,7 @@ def expected_shape(name: str, model: Network, height: int, width: int) -> tuple[
 
 
 def test_every_model_has_a_configuration():
-    assert {name for name, _ in CONFIGS.values()} == set(MODELS)
-    assert STAGES.keys() == CONFIGS.keys()
+    assert {name for name, *_ in CONFIGS.values()} == set(MODELS)
 
 
 @every_config
@@ -125,7 +102,7 @@ def test_outputs_of_all_stages_have_the_stated_shapes_at_every_fitting_size(conf
         model = build(config, size=height if only_one else 64).eval()
         with torch.no_grad():
             stages = model(photos(height, width))
-        assert len(stages) == STAGES[config]
+        assert len(stages) == CONFIGS[config][2]
         for output in stages:
             for name, tensor in output.items():
                 assert tuple(tensor.shape) == expected_shape(name, model, height, width), name
@@ -161,7 +138,7 @@ def test_a_batch_of_two_equals_two_singles(config):
 
 @every_config
 def test_the_state_goes_round(config):
-    name, options = CONFIGS[config]
+    name, options, _ = CONFIGS[config]
     model = build(config).eval()
     other = build_model(name, keypoints=KEYPOINTS, limbs=LIMBS, size=64, **options).eval()
     other.load_state_dict(model.state_dict())
